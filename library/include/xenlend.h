@@ -14,7 +14,7 @@
  *
  *      xenlend_handle *lend = xenlend_open(NULL, 0);
  *      xenlend_borrower *b = xenlend_borrower_open(lend, domid, bar, size, 0);
- *      xenlend_window *w = xenlend_window_create(b, bar, size, XENLEND_WRITE,
+ *      xenlend_window *w = xenlend_window_create(b, bar, size, XENLEND_WINDOW_WRITE,
  *                                                XENLEND_POLICY_ONES, 0);
  *      xenlend_window_place(w, 0, len, PROT_READ | PROT_WRITE, MAP_SHARED,
  *                           memfd, 0);
@@ -150,7 +150,7 @@ int xenlend_recv_fd(int socket);
  */
 
 /* flags of xenlend_window_create() and xenlend_window_populate() */
-#define XENLEND_WRITE           (1u << 0)   /* the guest may write */
+#define XENLEND_WINDOW_WRITE    (1u << 0)   /* the guest may write */
 
 /* What the guest gets from an access that the span cannot serve: nothing is
  * mapped there, or mapped without the right to read (or write). */
@@ -223,7 +223,7 @@ int xenlend_window_remove(xenlend_window *window, uint64_t offset,
 
 /*
  * Lends pages before the guest asks, as if it had read them, or written with
- * XENLEND_WRITE in flags.  Pages that are not present are faulted in.
+ * XENLEND_WINDOW_WRITE in flags.  Pages that are not present are faulted in.
  * *done, if not NULL, is set to the bytes lent from offset on, also after an
  * error.
  *
@@ -308,7 +308,7 @@ struct xenlend_window_info {
     uint32_t domid;
     uint32_t id;
     uint32_t pid;               /* of the creator, 0 if not in this namespace */
-    uint32_t flags;             /* XENLEND_WRITE */
+    uint32_t flags;             /* XENLEND_WINDOW_WRITE */
     uint32_t policy;            /* XENLEND_POLICY_* */
     uint32_t dead;              /* 1: nothing can be lent any more */
     uint64_t reserved[4];
