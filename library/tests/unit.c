@@ -1,0 +1,378 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Unit tests: what the library does itself.  TAP on stdout. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "driver.h"
+#include "private.h"
+
+#define PAGE 4096ul
+#define GPA 0x200000000ull
+#define MIB (1ull << 20)
+
+static int n, failed;
+static char last[512];      /* last message of the library */
+static int last_err;
+
+static void record(xentoollog_logger *l, xentoollog_level level, int err,
+                   const char *context, const char *format, va_list al)
+{
+    (void)l, (void)level, (void)context;
+    vsnprintf(last, sizeof(last), format, al);
+    last_err = err;
+}
+static xentoollog_logger logger = { .vmessage = record };
+
+static void ok(int good, const char *what)
+{
+    printf("%sok %d - %s\n", good ? "" : "not ", ++n, what);
+    if (!good)
+        failed++;
+}
+/* The call must fail with this errno. */
+#define FAILS(err, call, what) \
+    do { \
+        errno = 0; \
+        int got_ = (call) ? errno : 0; \
+        ok(got_ == (err), what); \
+        if (got_ != (err)) \
+            printf("# errno %d, not %d\n", got_, err); \
+    } while (0)
+
+/* Is anything mapped at p? */
+static int mapped(const void *p)
+{
+    unsigned char v;
+
+    return !mincore((void *)p, PAGE, &v) || errno != ENOMEM;
+}
+
+/* Can p be read?  Asked of the kernel, which answers EFAULT instead of SIGSEGV. */
+static int readable(const void *p)
+{
+    int fds[2], r;
+
+    if (pipe(fds))
+        abort();
+    r = write(fds[1], p, 1) == 1;
+    close(fds[0]);
+    close(fds[1]);
+    return r;
+}
+
+static xenlend_handle *handle(void)
+{
+    xenlend_handle *h = calloc(1, sizeof(*h));
+
+    if (xenlend_log_init(&h->log, &logger))
+        abort();
+    h->fd = driver_device();
+    return h;
+}
+
+static void spans(void)
+{
+    void *p;
+
+    p = xenlend_span_reserve(16 * MIB, GPA);
+    ok(p && !((uintptr_t)p & (2 * MIB - 1)), "span: aligned as an aligned window is");
+    ok(mapped(p) && mapped((char *)p + 16 * MIB - PAGE), "span: there from end to end");
+    ok(!readable(p), "span: not accessible");
+    munmap(p, 16 * MIB);
+    p = xenlend_span_reserve(4 * MIB, GPA + 5 * PAGE);
+    ok(p && ((uintptr_t)p & (2 * MIB - 1)) == 5 * PAGE, "span: aligned as a crooked window is");
+    munmap(p, 4 * MIB);
+    p = xenlend_span_reserve(PAGE, GPA + 3 * PAGE);
+    ok(p && !((uintptr_t)p & (PAGE - 1)), "span: one page");
+    munmap(p, PAGE);
+    FAILS(ENOMEM, !xenlend_span_reserve(UINT64_MAX & ~(PAGE - 1), 0), "span: of the whole address space");
+
+    ok(xenlend_span_check(0, PAGE, PAGE) == 0, "range: all of it");
+    ok(xenlend_span_check(0, 0, PAGE) == EINVAL, "range: nothing");
+    ok(xenlend_span_check(1, PAGE, 4 * PAGE) == EINVAL, "range: crooked offset");
+    ok(xenlend_span_check(0, PAGE + 1, 4 * PAGE) == EINVAL, "range: crooked length");
+    ok(xenlend_span_check(PAGE, 4 * PAGE, 4 * PAGE) == ERANGE, "range: one page too far");
+    ok(xenlend_span_check(4 * PAGE, PAGE, 4 * PAGE) == ERANGE, "range: behind");
+    ok(xenlend_span_check(PAGE, UINT64_MAX - PAGE + 1, 4 * PAGE) == ERANGE, "range: wraps around");
+}
+
+static void device(void)
+{
+    xenlend_handle *h;
+    struct xenlend_info info;
+
+    if (access("/dev/xen/lend", F_OK)) {
+        FAILS(ENOENT, !xenlend_open(&logger, 0), "open: no driver");
+        ok(strstr(last, "xen-lend loaded") != NULL && last_err == ENOENT, "open: the message says what to do");
+    } else {
+        ok(1, "open: no driver # SKIP there is one");
+        ok(1, "open: the message says what to do # SKIP");
+    }
+    FAILS(EINVAL, !xenlend_open(&logger, 1), "open: unknown flag");
+    ok(xenlend_close(NULL) == 0 && xenlend_borrower_close(NULL) == 0 && xenlend_window_destroy(NULL) == 0,
+       "close, destroy: NULL");
+
+    h = handle();
+    ok(xenlend_info(h, &info) == 0 && info.version == 1 && info.hypervisor_version == 7 &&
+       info.window_flags == 1 && info.max_len == 1ull << 36 && info.max_windows == 4, "info");
+    FAILS(EFAULT, xenlend_info(h, NULL), "info: NULL");
+    driver_fail = EIO;
+    FAILS(EIO, xenlend_info(h, &info), "info: driver's error comes through");
+    FAILS(ESRCH, !xenlend_borrower_open(h, 6, GPA, MIB, 0), "borrower: no such domain");
+    FAILS(ESRCH, !xenlend_borrower_open(h, 0x10005, GPA, MIB, 0), "borrower: domain number is not cut off");
+    xenlend_close(h);
+}
+
+static void from_fd(void)
+{
+    int p[2], fd = driver_borrower(), f = open("/dev/null", O_RDWR);
+    xenlend_borrower *b;
+
+    if (pipe(p))
+        abort();
+    FAILS(EBADF, !xenlend_borrower_from_fd(&logger, 0, -1), "from_fd: -1");
+    FAILS(EBADF, !xenlend_borrower_from_fd(&logger, 0, 999), "from_fd: not open");
+    FAILS(ENOTTY, !xenlend_borrower_from_fd(&logger, 0, p[0]), "from_fd: a pipe");
+    FAILS(ENOTTY, !xenlend_borrower_from_fd(&logger, 0, f), "from_fd: /dev/null");
+    FAILS(EINVAL, !xenlend_borrower_from_fd(&logger, 2, fd), "from_fd: unknown flag");
+    b = xenlend_borrower_from_fd(&logger, 0, fd);
+    ok(b && xenlend_borrower_fd(b) != fd, "from_fd: a borrower's, duplicated");
+    ok(b && fcntl(xenlend_borrower_fd(b), F_GETFD) == FD_CLOEXEC, "from_fd: close-on-exec");
+    xenlend_borrower_close(b);
+    ok(fcntl(fd, F_GETFD) >= 0, "from_fd: the caller's descriptor stays open");
+    close(p[0]);
+    close(p[1]);
+    close(f);
+}
+
+static void windows(void)
+{
+    xenlend_handle *h = handle();
+    xenlend_borrower *b = xenlend_borrower_open(h, 5, GPA, 64 * MIB, 0);
+    xenlend_window *w, *w2;
+    struct xenlend_window_info wi;
+    struct xenlend_stats st;
+    uint64_t done, after;
+    char *span, *mine, *q;
+    int fd, calls, count;
+
+    ok(b != NULL, "borrower: opened");
+    calls = driver_calls;
+    FAILS(EINVAL, !xenlend_window_create(b, GPA + 1, MIB, 0, 0, 0), "window: crooked address");
+    FAILS(EINVAL, !xenlend_window_create(b, GPA, MIB - 1, 0, 0, 0), "window: crooked length");
+    FAILS(EINVAL, !xenlend_window_create(b, GPA, 0, 0, 0, 0), "window: empty");
+    FAILS(EINVAL, !xenlend_window_create(b, -MIB, 2 * MIB, 0, 0, 0), "window: wraps around");
+    FAILS(EINVAL, !xenlend_window_create(b, GPA, MIB, 2, 0, 0), "window: unknown flag");
+    FAILS(EINVAL, !xenlend_window_create(b, GPA, MIB, 0, 2, 0), "window: unknown policy");
+    FAILS(EINVAL, !xenlend_window_create_at(b, NULL, GPA, MIB, 0, 0, 0), "window: caller's span NULL");
+    FAILS(EINVAL, !xenlend_window_create_at(b, (void *)4097, GPA, MIB, 0, 0, 0), "window: caller's span crooked");
+    ok(driver_calls == calls, "window: none of these reached the driver");
+    driver_fail = EEXIST;
+    FAILS(EEXIST, !xenlend_window_create(b, GPA, MIB, 0, 0, 0), "window: driver's error comes through");
+    ok(strstr(last, "0x200000000") != NULL && last_err == EEXIST, "window: the message names it");
+
+    w = xenlend_window_create(b, GPA, 16 * MIB, XENLEND_WINDOW_WRITE, XENLEND_POLICY_FAULT, 0xc0ffee);
+    ok(w != NULL, "window: made");
+    span = xenlend_window_addr(w);
+    ok(driver_windows[0].w.addr == (uintptr_t)span && driver_windows[0].w.gpa == GPA &&
+       driver_windows[0].w.len == 16 * MIB && driver_windows[0].w.flags == XEN_LEND_WINDOW_WRITE &&
+       driver_windows[0].w.policy == XEN_LEND_POLICY_FAULT && driver_windows[0].w.cookie == 0xc0ffee,
+       "window: the driver got what was asked for");
+    ok(xenlend_window_gpa(w) == GPA && xenlend_window_len(w) == 16 * MIB && xenlend_window_id(w) == 1 &&
+       xenlend_window_cookie(w) == 0xc0ffee, "window: says what it is");
+    ok(!readable(span), "window: its span starts empty");
+
+    fd = memfd_create("buffer", 0);
+    if (ftruncate(fd, 8 * PAGE) || pwrite(fd, "xyz", 3, 2 * PAGE) != 3)
+        abort();
+    q = xenlend_window_place(w, 5 * PAGE, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 2 * PAGE);
+    ok(q == span + 5 * PAGE && !memcmp(q, "xyz", 3), "place: a file's pages, where asked");
+    ok(!readable(span + 4 * PAGE) && !readable(span + 7 * PAGE), "place: and only there");
+    q[0] = 'X';
+    mine = malloc(3);
+    ok(pread(fd, mine, 3, 2 * PAGE) == 3 && !memcmp(mine, "Xyz", 3), "place: shared");
+    free(mine);
+    ok(xenlend_window_place(w, 0, 16 * MIB, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == (void *)span &&
+       !span[5 * PAGE], "place: over everything");
+    FAILS(ERANGE, !xenlend_window_place(w, 16 * MIB, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0),
+          "place: behind the window");
+    FAILS(ERANGE, !xenlend_window_place(w, 16 * MIB - PAGE, 2 * PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0),
+          "place: beyond its end");
+    FAILS(EINVAL, !xenlend_window_place(w, 1, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), "place: crooked");
+    FAILS(EINVAL, !xenlend_window_place(w, 0, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE,
+                                        -1, 0), "place: MAP_FIXED_NOREPLACE");
+    FAILS(EINVAL, !xenlend_window_place(w, 0, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_GROWSDOWN, -1, 0),
+          "place: MAP_GROWSDOWN");
+    FAILS(EBADF, !xenlend_window_place(w, 0, PAGE, PROT_READ, MAP_SHARED, -1, 0), "place: mmap's error comes through");
+    ok(xenlend_window_remove(w, PAGE, PAGE) == 0 && !readable(span + PAGE) && readable(span) &&
+       readable(span + 2 * PAGE), "remove: one page");
+    ok(mapped(span + PAGE), "remove: the address stays reserved");
+    FAILS(ERANGE, xenlend_window_remove(w, 16 * MIB, PAGE), "remove: behind the window");
+    FAILS(EINVAL, xenlend_window_remove(w, 0, 0), "remove: nothing");
+
+    ok(xenlend_window_populate(w, 0, PAGE, XENLEND_WINDOW_WRITE, &done) == 0 && done == PAGE, "populate");
+    FAILS(EFAULT, xenlend_window_populate(w, 0x10000, 2 * PAGE, 0, &done), "populate: stops in the middle");
+    ok(done == PAGE, "populate: and says where");
+    FAILS(EINVAL, xenlend_window_populate(w, 0, PAGE, 8, NULL), "populate: unknown flag");
+    FAILS(ERANGE, xenlend_window_populate(w, 0, 17 * MIB, 0, NULL), "populate: beyond the end");
+    ok(xenlend_window_zap(w, 0, 16 * MIB, NULL) == 0, "zap");
+    FAILS(EINVAL, xenlend_window_zap(w, 12, PAGE, NULL), "zap: crooked");
+
+    ok(xenlend_window_stats(w, &st) == 0 && st.pages_lent == offsetof(struct xen_lend_stats, pages_lent) &&
+       st.faults_read == offsetof(struct xen_lend_stats, faults_read) &&
+       st.faults_write == offsetof(struct xen_lend_stats, faults_write) &&
+       st.upgrades == offsetof(struct xen_lend_stats, upgrades) && st.around == offsetof(struct xen_lend_stats, around) &&
+       st.copies == offsetof(struct xen_lend_stats, copies) && st.lends == offsetof(struct xen_lend_stats, lends) &&
+       st.lend_calls == offsetof(struct xen_lend_stats, lend_calls) &&
+       st.revokes == offsetof(struct xen_lend_stats, revokes) &&
+       st.revoke_calls == offsetof(struct xen_lend_stats, revoke_calls) &&
+       st.invalidations == offsetof(struct xen_lend_stats, invalidations) &&
+       st.refaults == offsetof(struct xen_lend_stats, refaults) && st.retries == offsetof(struct xen_lend_stats, retries) &&
+       st.errors == offsetof(struct xen_lend_stats, errors) && st.stalls == offsetof(struct xen_lend_stats, stalls) &&
+       st.fault_max_ns == offsetof(struct xen_lend_stats, fault_max_ns) &&
+       st.fault_total_ns == offsetof(struct xen_lend_stats, fault_total_ns) &&
+       st.revoke_max_ns == offsetof(struct xen_lend_stats, revoke_max_ns) &&
+       st.revoke_total_ns == offsetof(struct xen_lend_stats, revoke_total_ns), "stats: every counter in its place");
+    FAILS(EFAULT, xenlend_window_stats(w, NULL), "stats: NULL");
+
+    mine = mmap(NULL, 4 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    strcpy(mine, "mine");
+    w2 = xenlend_window_create_at(b, mine, GPA + 32 * MIB, 4 * PAGE, 0, 0, 2);
+    ok(w2 && xenlend_window_addr(w2) == mine && !strcmp(mine, "mine"), "window: on the caller's span");
+
+    for (after = 0, count = 0; xenlend_next(h, after, &wi) == 1; after = wi.serial)
+        count += wi.domid == 5 && wi.stats.lends == 1000 + wi.serial && wi.pid == (uint32_t)getpid();
+    ok(count == 2 && wi.gpa == GPA + 32 * MIB && wi.len == 4 * PAGE && wi.id == 2 && !wi.dead, "next: both windows");
+    FAILS(EFAULT, xenlend_next(h, 0, NULL) < 0, "next: NULL");
+    driver_fail = EIO;
+    FAILS(EIO, xenlend_next(h, 0, &wi) < 0, "next: driver's error comes through");
+
+    ok(xenlend_window_destroy(w2) == 0 && !driver_windows[1].live && !strcmp(mine, "mine"),
+       "destroy: the caller's span stays");
+    driver_fail = ENODEV;
+    ok(xenlend_window_destroy(w) == -1 && errno == ENODEV && !mapped(span) && !mapped(span + 16 * MIB - PAGE),
+       "destroy: a failure is reported, and the span is gone all the same");
+
+    w = xenlend_window_create(b, GPA, MIB, 0, 0, 0);
+    span = xenlend_window_addr(w);
+    if (!fork()) {
+        xenlend_borrower_close(b);
+        _exit(mapped(span) ? 0 : 1);
+    } else {
+        int status;
+
+        wait(&status);
+        ok(status == 0 && driver_windows[2].live, "fork: the child's close leaves the window alone");
+    }
+    xenlend_close(h);
+    ok(xenlend_window_zap(w, 0, PAGE, NULL) == 0, "close: a borrower outlives its handle");
+    calls = driver_calls;
+    xenlend_borrower_close(b);
+    ok(driver_calls == calls + 1 && !driver_windows[2].live && !mapped(span), "borrower_close: destroys its windows");
+    munmap(mine, 4 * PAGE);
+    close(fd);
+}
+
+static void events(void)
+{
+    xenlend_handle *h = handle();
+    xenlend_borrower *b = xenlend_borrower_open(h, 5, GPA, 64 * MIB, 0);
+    struct xenlend_event e[40];
+    struct xen_lend_event k = { .type = XEN_LEND_EVENT_FAULT, .error = -EACCES, .id = 3, .vcpu = 1, .cookie = 9,
+                                .gpa = GPA + 123 };
+    int i, r, total;
+
+    FAILS(EINVAL, xenlend_read_events(b, e, 0, 0), "events: no room");
+    FAILS(EFAULT, xenlend_read_events(b, NULL, 1, 0), "events: NULL");
+    ok(xenlend_read_events(b, e, 1, 0) == 0, "events: none");
+    ok(xenlend_read_events(b, e, 1, 20) == 0, "events: none in time");
+    driver_event(xenlend_borrower_fd(b), &k);
+    ok(xenlend_read_events(b, e, 40, -1) == 1 && e[0].type == XENLEND_EVENT_FAULT && e[0].error == EACCES &&
+       e[0].id == 3 && e[0].vcpu == 1 && e[0].cookie == 9 && e[0].gpa == GPA + 123, "events: a fault");
+    for (i = 0; i < 37; i++) {
+        k.cookie = i;
+        driver_event(xenlend_borrower_fd(b), &k);
+    }
+    for (total = 0, i = 1; (r = xenlend_read_events(b, e, 40, 0)) > 0; total += r)
+        for (int j = 0; j < r; j++)
+            i &= e[j].cookie == (unsigned)(total + j);
+    ok(i && total == 37 && r == 0, "events: many, in order, in portions");
+    k.type = XEN_LEND_EVENT_BORROWER_GONE;
+    k.error = 0;
+    driver_event(xenlend_borrower_fd(b), &k);
+    driver_hang_up(xenlend_borrower_fd(b));
+    ok(xenlend_read_events(b, e, 2, -1) == 1 && e[0].type == XENLEND_EVENT_BORROWER_GONE && !e[0].error,
+       "events: the last one");
+    FAILS(ENODEV, xenlend_read_events(b, e, 2, -1) < 0, "events: borrower gone");
+    xenlend_borrower_close(b);
+    xenlend_close(h);
+}
+
+static int descriptors(void)
+{
+    int count = 0;
+
+    for (int fd = 0; fd < 1024; fd++)
+        count += fcntl(fd, F_GETFD) >= 0;
+    return count;
+}
+
+static void passing(void)
+{
+    int s[2], f = memfd_create("passed", 0), got, before;
+    char c;
+    union { struct cmsghdr align; char room[CMSG_SPACE(2 * sizeof(int))]; } ctl;
+    struct iovec iov = { .iov_base = &c, .iov_len = 1 };
+    struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = ctl.room, .msg_controllen = sizeof(ctl.room) };
+    struct cmsghdr *cm;
+
+    if (socketpair(AF_UNIX, SOCK_STREAM, 0, s) || write(f, "hi", 2) != 2)
+        abort();
+    ok(xenlend_send_fd(s[0], f) == 0, "pass: sent");
+    got = xenlend_recv_fd(s[1]);
+    ok(got >= 0 && got != f && pread(got, &c, 1, 1) == 1 && c == 'i', "pass: received the same file");
+    ok(fcntl(got, F_GETFD) == FD_CLOEXEC, "pass: close-on-exec");
+    close(got);
+    if (write(s[0], "x", 1) != 1)
+        abort();
+    FAILS(EPROTO, xenlend_recv_fd(s[1]) < 0, "pass: a byte without a descriptor");
+    memset(&ctl, 0, sizeof(ctl));
+    cm = CMSG_FIRSTHDR(&m);
+    cm->cmsg_level = SOL_SOCKET;
+    cm->cmsg_type = SCM_RIGHTS;
+    cm->cmsg_len = CMSG_LEN(2 * sizeof(int));
+    memcpy(CMSG_DATA(cm), (int[]){ f, f }, 2 * sizeof(int));
+    before = descriptors();
+    if (sendmsg(s[0], &m, 0) != 1)
+        abort();
+    FAILS(EPROTO, xenlend_recv_fd(s[1]) < 0, "pass: two descriptors");
+    ok(descriptors() == before, "pass: none of them leaks");
+    FAILS(EBADF, xenlend_send_fd(s[0], 999), "pass: not open");
+    FAILS(ENOTSOCK, xenlend_send_fd(f, f), "pass: not a socket");
+    close(s[0]);
+    FAILS(ECONNRESET, xenlend_recv_fd(s[1]) < 0, "pass: the other end is gone");
+    FAILS(EPIPE, xenlend_send_fd(s[1], f), "pass: sending there is an error, not a signal");
+    close(s[1]);
+    close(f);
+}
+
+int main(void)
+{
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    spans();
+    device();
+    from_fd();
+    windows();
+    events();
+    passing();
+    printf("1..%d\n", n);
+    return failed != 0;
+}
