@@ -14,10 +14,10 @@
  *
  *      xenlend_handle *lend = xenlend_open(NULL, 0);
  *      xenlend_borrower *b = xenlend_borrower_open(lend, domid, bar, size, 0);
- *      xenlend_window *w = xenlend_window_create(b, bar, size, XENLEND_WINDOW_WRITE,
- *                                                XENLEND_POLICY_ONES, 0);
+ *      xenlend_window *w = xenlend_window_create(b, bar, size,
+ *              XENLEND_WINDOW_WRITE, XENLEND_POLICY_ONES, 0);
  *      xenlend_window_place(w, 0, len, PROT_READ | PROT_WRITE, MAP_SHARED,
- *                           memfd, 0);
+ *              memfd, 0);
  *
  * Conventions
  *

@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* xenlend lend: a file's pages in a guest. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <xentoollog.h>
+
+#include "tool.h"
+
+enum { OPT_DOMAIN = 256, OPT_GPA, OPT_OFFSET, OPT_LENGTH, OPT_READ_ONLY, OPT_POLICY, OPT_WAIT };
+
+struct request {
+    const char *file;
+    uint64_t domain, gpa, offset, length;
+    unsigned policy;
+    bool have_domain, have_gpa, have_length, read_only, wait;
+};
+
+static int parse(int argc, char **argv, struct request *q)
+{
+    static const struct option longs[] = {
+        { "domain", required_argument, NULL, OPT_DOMAIN },
+        { "gpa", required_argument, NULL, OPT_GPA },
+        { "offset", required_argument, NULL, OPT_OFFSET },
+        { "length", required_argument, NULL, OPT_LENGTH },
+        { "read-only", no_argument, NULL, OPT_READ_ONLY },
+        { "policy", required_argument, NULL, OPT_POLICY },
+        { "wait", no_argument, NULL, OPT_WAIT },
+        { 0 },
+    };
+    int c;
+
+    while ((c = getopt_long(argc, argv, "d:", longs, NULL)) != -1)
+        switch (c) {
+        case 'd':
+        case OPT_DOMAIN:
+            if (parse_u64(optarg, &q->domain) || q->domain > UINT16_MAX)
+                return usage_error("'%s' is no domain number (xl domid gives it for a name)", optarg);
+            q->have_domain = true;
+            break;
+        case OPT_GPA:
+            if (parse_size(optarg, &q->gpa) || q->gpa % XENLEND_PAGE_SIZE)
+                return usage_error("'%s' is no page-aligned address", optarg);
+            q->have_gpa = true;
+            break;
+        case OPT_OFFSET:
+            if (parse_size(optarg, &q->offset) || q->offset % XENLEND_PAGE_SIZE)
+                return usage_error("'%s' is no page-aligned offset", optarg);
+            break;
+        case OPT_LENGTH:
+            if (parse_size(optarg, &q->length) || !q->length)
+                return usage_error("'%s' is no length", optarg);
+            q->have_length = true;
+            break;
+        case OPT_READ_ONLY:
+            q->read_only = true;
+            break;
+        case OPT_POLICY:
+            if (!strcmp(optarg, "ones"))
+                q->policy = XENLEND_POLICY_ONES;
+            else if (!strcmp(optarg, "fault"))
+                q->policy = XENLEND_POLICY_FAULT;
+            else
+                return usage_error("'%s' is no policy: ones or fault", optarg);
+            break;
+        case OPT_WAIT:
+            q->wait = true;
+            break;
+        default:
+            return usage_error("lend: bad options");
+        }
+    if (optind + 1 != argc)
+        return usage_error("lend: one file, please");
+    if (!q->have_domain)
+        return usage_error("lend: which --domain?");
+    if (!q->have_gpa)
+        return usage_error("lend: at which --gpa?");
+    q->file = argv[optind];
+    return 0;
+}
+
+/* Opens the file and settles the length: whole pages that all begin inside it.  Returns a descriptor or -1. */
+static int open_file(struct request *q)
+{
+    int fd = open(q->file, (q->read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC);
+    off_t size;
+
+    if (fd < 0) {
+        say(errno, "%s", q->file);
+        return -1;
+    }
+    size = lseek(fd, 0, SEEK_END);
+    if (size < 0) {
+        say(errno, "%s: its size", q->file);
+    } else if (!size) {
+        say(0, "%s: empty, nothing to lend", q->file);
+    } else if (q->offset >= (uint64_t)size) {
+        say(0, "%s: has %llu bytes, offset %llu is behind its end", q->file, (unsigned long long)size,
+            (unsigned long long)q->offset);
+    } else if (q->have_length && q->length > (uint64_t)size - q->offset) {
+        say(0, "%s: has %llu bytes, %llu from %llu on are too many", q->file, (unsigned long long)size,
+            (unsigned long long)q->length, (unsigned long long)q->offset);
+    } else {
+        if (!q->have_length)
+            q->length = size - q->offset;
+        q->length = (q->length + XENLEND_PAGE_SIZE - 1) & -(uint64_t)XENLEND_PAGE_SIZE;
+        return fd;
+    }
+    close(fd);
+    return -1;
+}
+
+static const char *reason(const struct xenlend_event *e)
+{
+    return e->error ? strerror(e->error) : "no reason given";
+}
+
+/* Serves until a signal or the end of the domain.  Returns an exit code. */
+static int serve(xenlend_borrower *b, int signals)
+{
+    unsigned faults = 0;
+
+    for (;;) {
+        struct pollfd p[2] = {
+            { .fd = signals, .events = POLLIN },
+            { .fd = xenlend_borrower_fd(b), .events = POLLIN },
+        };
+        struct xenlend_event e[16];
+        int n;
+
+        if (poll(p, 2, -1) < 0) {
+            if (errno == EINTR)
+                continue;
+            say(errno, "waiting");
+            return EXIT_FAILED;
+        }
+        if (p[0].revents)
+            return EXIT_OK;
+        n = xenlend_read_events(b, e, 16, 0);
+        if (n < 0 && errno == ENODEV) {
+            say(0, "the domain is gone");
+            return EXIT_OK;
+        }
+        if (n < 0) {
+            say(errno, "reading events");
+            return EXIT_FAILED;
+        }
+        for (int i = 0; i < n; i++)
+            switch (e[i].type) {
+            case XENLEND_EVENT_FAULT:
+                /* A guest can make as many as it likes. */
+                if (faults++ < 10)
+                    say(0, "an access to %#llx could not be served: %s%s", (unsigned long long)e[i].gpa, reason(&e[i]),
+                        faults == 10 ? " (no more of these)" : "");
+                break;
+            case XENLEND_EVENT_WINDOW_DEAD:
+                say(0, "the window is dead");
+                return EXIT_FAILED;
+            case XENLEND_EVENT_BORROWER_GONE:
+                say(0, "the domain is gone");
+                return EXIT_OK;
+            }
+    }
+}
+
+/* Messages of one level less while polling for a domain */
+static xenlend_borrower *open_borrower(xenlend_handle *h, const struct request *q, int signals)
+{
+    struct pollfd p = { .fd = signals, .events = POLLIN };
+    xenlend_borrower *b;
+
+    for (;;) {
+        b = xenlend_borrower_open(h, q->domain, q->gpa, q->length, 1);
+        if (b || errno != ESRCH || !q->wait)
+            return b;
+        if (poll(&p, 1, 200) > 0) {
+            errno = EINTR;
+            return NULL;
+        }
+    }
+}
+
+int cmd_lend(int argc, char **argv)
+{
+    struct request q = { .policy = XENLEND_POLICY_ONES };
+    xentoollog_logger_stdiostream *logger;
+    xenlend_handle *h = NULL;
+    xenlend_borrower *b = NULL;
+    xenlend_window *w;
+    struct xenlend_stats s;
+    sigset_t set;
+    int rc, fd, signals;
+
+    rc = parse(argc, argv, &q);
+    if (rc)
+        return rc;
+    fd = open_file(&q);
+    if (fd < 0)
+        return EXIT_FAILED;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGHUP);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+    signals = signalfd(-1, &set, SFD_CLOEXEC);
+
+    rc = EXIT_FAILED;
+    /* While waiting for a domain its absence is no error to be reported. */
+    logger = xtl_createlogger_stdiostream(stderr, q.wait ? XTL_CRITICAL : XTL_PROGRESS, 0);
+    if (signals < 0 || !logger) {
+        say(errno, "starting");
+        goto out;
+    }
+    h = xenlend_open((xentoollog_logger *)logger, 0);
+    if (!h) {
+        if (q.wait)
+            say(errno, "/dev/xen/lend");
+        goto out;
+    }
+    b = open_borrower(h, &q, signals);
+    if (!b) {
+        if (errno == EINTR)
+            rc = EXIT_OK;
+        else if (q.wait)
+            say(errno, "lending to domain %u", (unsigned)q.domain);
+        goto out;
+    }
+    xtl_stdiostream_set_minlevel(logger, XTL_PROGRESS);
+    w = xenlend_window_create(b, q.gpa, q.length, q.read_only ? 0 : XENLEND_WINDOW_WRITE, q.policy, 0);
+    if (!w || !xenlend_window_place(w, 0, q.length, PROT_READ | (q.read_only ? 0 : PROT_WRITE), MAP_SHARED, fd,
+                                    q.offset))
+        goto out;
+    printf("lending %s of %s to domain %u at %#llx\n", show_size(q.length), q.file, (unsigned)q.domain,
+           (unsigned long long)q.gpa);
+    fflush(stdout);
+
+    rc = serve(b, signals);
+    if (!xenlend_window_stats(w, &s))
+        printf("%llu faults, %llu pages lent, %llu revoked\n",
+               (unsigned long long)(s.faults_read + s.faults_write), (unsigned long long)s.lends,
+               (unsigned long long)s.revokes);
+    if (xenlend_window_destroy(w) && errno != ENODEV)
+        rc = EXIT_FAILED;
+out:
+    xenlend_borrower_close(b);
+    xenlend_close(h);
+    if (logger)
+        xtl_logger_destroy((xentoollog_logger *)logger);
+    if (signals >= 0)
+        close(signals);
+    close(fd);
+    return rc;
+}

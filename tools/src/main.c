@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The xenlend command. */
+#include <stdio.h>
+#include <string.h>
+
+#include "tool.h"
+
+static const char help[] =
+    "Usage: xenlend COMMAND [OPTION]...\n"
+    "Memory lent to Xen guests by this domain.\n"
+    "\n"
+    "  xenlend list [-d DOMAIN]\n"
+    "      the windows there are\n"
+    "\n"
+    "  xenlend stat [-d DOMAIN] [-i SECONDS [-n COUNT]]\n"
+    "      their counters: totals, or with -i what happened in each interval\n"
+    "\n"
+    "  xenlend lend FILE --domain DOMAIN --gpa ADDRESS [OPTION]...\n"
+    "      lend a file's pages to a guest, until interrupted or the guest ends\n"
+    "        --offset SIZE      start in the file (0)\n"
+    "        --length SIZE      bytes (to the end of the file)\n"
+    "        --read-only        the guest may only read\n"
+    "        --policy POLICY    for what cannot be served: ones (default) or fault\n"
+    "        --wait             wait for the domain to appear\n"
+    "\n"
+    "ADDRESS is guest-physical, SIZE takes K, M, G or T; both may be 0x...\n"
+    "Details: xenlend(1)\n";
+
+int main(int argc, char **argv)
+{
+    static const struct {
+        const char *name;
+        int (*run)(int argc, char **argv);
+    } commands[] = {
+        { "list", cmd_list },
+        { "stat", cmd_stat },
+        { "lend", cmd_lend },
+    };
+
+    if (argc < 2)
+        return usage_error("which command?");
+    if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help")) {
+        fputs(help, stdout);
+        return EXIT_OK;
+    }
+    for (unsigned i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+        if (!strcmp(argv[1], commands[i].name))
+            return commands[i].run(argc - 1, argv + 1);
+    return usage_error("unknown command '%s'", argv[1]);
+}

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Messages, numbers in and out. */
+#include <ctype.h>
+#include <errno.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tool.h"
+
+void say(int err, const char *fmt, ...)
+{
+    va_list al;
+
+    fputs("xenlend: ", stderr);
+    va_start(al, fmt);
+    vfprintf(stderr, fmt, al);
+    va_end(al);
+    if (err)
+        fprintf(stderr, ": %s", strerror(err));
+    fputc('\n', stderr);
+}
+
+int usage_error(const char *fmt, ...)
+{
+    va_list al;
+
+    fputs("xenlend: ", stderr);
+    va_start(al, fmt);
+    vfprintf(stderr, fmt, al);
+    va_end(al);
+    fputs("\nTry 'xenlend --help'.\n", stderr);
+    return EXIT_USAGE;
+}
+
+static int number(const char *text, uint64_t *value, const char **end)
+{
+    char *e;
+
+    if (!isdigit((unsigned char)text[0]))
+        return -1;
+    errno = 0;
+    /* No octal: a leading 0 is a slip of the finger, not a base. */
+    *value = strtoull(text, &e, text[0] == '0' && tolower(text[1]) == 'x' ? 16 : 10);
+    *end = e;
+    return errno ? -1 : 0;
+}
+
+int parse_u64(const char *text, uint64_t *value)
+{
+    const char *end;
+
+    return number(text, value, &end) || *end ? -1 : 0;
+}
+
+int parse_size(const char *text, uint64_t *bytes)
+{
+    static const char units[] = "KMGT";
+    const char *end, *unit;
+    unsigned shift;
+
+    if (number(text, bytes, &end))
+        return -1;
+    if (!*end)
+        return 0;
+    unit = strchr(units, toupper((unsigned char)*end));
+    if (!unit || end[1])
+        return -1;
+    shift = 10 * (unit - units + 1);
+    if (*bytes > UINT64_MAX >> shift)
+        return -1;
+    *bytes <<= shift;
+    return 0;
+}
+
+int parse_seconds(const char *text, double *seconds)
+{
+    char *end;
+
+    *seconds = strtod(text, &end);
+    return end == text || *end || !isfinite(*seconds) || *seconds < 0.001 || *seconds > 86400 ? -1 : 0;
+}
+
+static char *buffer(void)
+{
+    static char b[8][32];
+    static unsigned next;
+
+    return b[next++ % 8];
+}
+
+const char *show_size(uint64_t bytes)
+{
+    static const char units[] = "BKMGTPE";
+    unsigned u = 0;
+    uint64_t rest = 0;
+    char *b = buffer();
+
+    while (bytes >= 1024 && units[u + 1]) {
+        rest = bytes % 1024;
+        bytes /= 1024;
+        u++;
+    }
+    if (rest && bytes < 100)
+        snprintf(b, 32, "%.1f%c", bytes + rest / 1024.0, units[u]);
+    else
+        snprintf(b, 32, "%llu%c", (unsigned long long)bytes, units[u]);
+    return b;
+}
+
+const char *show_ns(uint64_t ns)
+{
+    char *b = buffer();
+
+    if (ns < 1000)
+        snprintf(b, 32, "%uns", (unsigned)ns);
+    else if (ns < 1000000)
+        snprintf(b, 32, "%.*fus", ns < 10000, ns / 1e3);
+    else if (ns < 1000000000)
+        snprintf(b, 32, "%.*fms", ns < 10000000, ns / 1e6);
+    else
+        snprintf(b, 32, "%.*fs", ns < 10000000000, ns / 1e9);
+    return b;
+}
+
+const char *process_name(uint32_t pid)
+{
+    static char name[32];
+    char path[32];
+    FILE *f;
+
+    snprintf(path, sizeof(path), "/proc/%u/comm", pid);
+    f = pid ? fopen(path, "re") : NULL;
+    if (!f || !fgets(name, sizeof(name), f))
+        strcpy(name, "-");
+    if (f)
+        fclose(f);
+    name[strcspn(name, "\n")] = 0;
+    /* A process names itself: nothing of that may move the cursor. */
+    for (char *c = name; *c; c++)
+        if (!isprint((unsigned char)*c))
+            *c = '?';
+    return name;
+}
