@@ -1,0 +1,489 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "guest.h"
+#include <xenguest.h>
+#include <xen/hvm/params.h>
+#include "tap.h"
+#include "../module/xlpfn.h"
+
+xc_interface *xch;
+xencall_handle *xcall;
+xendevicemodel_handle *xdm;
+xenforeignmemory_handle *xfm;
+struct xs_handle *xsh;
+bool lender_pvh;
+
+static struct guest *guests[MAX_GUESTS];
+static int fd_pagemap = -1, fd_xlpfn = -1;
+
+double now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec + t.tv_nsec / 1e9;
+}
+
+static void cleanup(void)
+{
+	int i;
+
+	/* first make sure that none runs on memory this process is about to give back */
+	for (i = 0; i < MAX_GUESTS; i++)
+		if (guests[i])
+			xc_domain_pause(xch, guests[i]->domid);
+	for (i = 0; i < MAX_GUESTS; i++)
+		if (guests[i])
+			domain_destroy(guests[i]->domid);
+}
+
+static void write_file(const char *path, const char *s)
+{
+	int fd = open(path, O_WRONLY);
+
+	if (fd >= 0) {
+		if (write(fd, s, strlen(s)) < 0)
+			note("%s: %s", path, strerror(errno));
+		close(fd);
+	}
+}
+
+void xen_open(void)
+{
+	char type[16] = "";
+	int fd;
+
+	fd = open("/sys/hypervisor/guest_type", O_RDONLY);
+	if (fd < 0 || read(fd, type, sizeof(type) - 1) < 0)
+		die("no /sys/hypervisor/guest_type: not on Xen?");
+	close(fd);
+	lender_pvh = !strncmp(type, "PVH", 3);
+	xch = xc_interface_open(NULL, NULL, 0);
+	xcall = xencall_open(NULL, 0);
+	xdm = xendevicemodel_open(NULL, 0);
+	xfm = xenforeignmemory_open(NULL, 0);
+	xsh = xs_open(0);
+	if (!xch || !xcall || !xdm || !xfm || !xsh)
+		die("cannot open Xen's libraries: %s", strerror(errno));
+	/* locked pages must not be moved under a frame that was lent by hand */
+	write_file("/proc/sys/vm/compact_unevictable_allowed", "0");
+	tap_cleanup = cleanup;
+}
+
+/* ---- building ---- */
+
+static int build(struct guest *g, const struct guest_options *o)
+{
+	struct xen_domctl_createdomain c = {
+		.flags = o->pv ? 0 : XEN_DOMCTL_CDF_hvm | XEN_DOMCTL_CDF_hap,
+		.max_vcpus = MBOX_CPUS,
+		.max_evtchn_port = 1023,
+		.max_grant_frames = 8,
+		.max_maptrack_frames = 64,
+		.grant_opts = XEN_DOMCTL_GRANT_version(1),
+		.arch.emulation_flags = o->pv ? 0 : XEN_X86_EMU_LAPIC,
+	};
+	unsigned mb = o->mem_mb ? o->mem_mb : 8;
+	struct xc_dom_image *dom;
+	int store_port, rc;
+
+	memset(c.handle, 0x5a, sizeof(c.handle));
+	c.handle[0] = time(NULL);
+	c.handle[1] = getpid();
+	if (o->iommu) {
+		c.flags |= XEN_DOMCTL_CDF_iommu;
+		c.iommu_opts |= XEN_DOMCTL_IOMMU_no_sharept;
+	}
+	if (o->nested)
+		c.flags |= XEN_DOMCTL_CDF_nested_virt;
+	c.altp2m_opts = o->altp2m;
+	g->domid = o->domid;
+	if (xc_domain_create(xch, &g->domid, &c))
+		return -errno;
+	if (xc_domain_max_vcpus(xch, g->domid, MBOX_CPUS) || xc_domain_setmaxmem(xch, g->domid, mb * 1024 + 2048))
+		goto fail;
+	if (!o->pv && xc_set_paging_mempool_size(xch, g->domid, 4 << 20))
+		goto fail;
+	if (o->pv || o->empty)
+		return 0;
+
+	store_port = xc_evtchn_alloc_unbound(xch, g->domid, 0);
+	if (store_port < 0)
+		goto fail;
+	dom = xc_dom_allocate(xch, "", NULL);
+	if (!dom)
+		goto fail;
+	dom->container_type = XC_DOM_HVM_CONTAINER;
+	dom->target_pages = mb << 8;
+	dom->mmio_size = (1ULL << 32) - 0xfc000000;
+	dom->mmio_start = 0xfc000000;
+	dom->lowmem_end = (uint64_t)mb << 20;
+	dom->max_vcpus = MBOX_CPUS;
+	dom->xenstore_evtchn = store_port;
+	dom->console_domid = dom->xenstore_domid = 0;
+	rc = xc_dom_kernel_file(dom, TESTGUEST);
+	if (!rc)
+		rc = xc_dom_boot_xen_init(dom, xch, g->domid);
+	if (!rc)
+		rc = xc_dom_parse_image(dom);
+	if (!rc)
+		rc = xc_dom_mem_init(dom, mb);
+	if (!rc)
+		rc = xc_dom_boot_mem_init(dom);
+	if (!rc)
+		rc = xc_dom_build_image(dom);
+	if (!rc)
+		rc = xc_dom_boot_image(dom);
+	if (!rc)
+		rc = xc_dom_gnttab_init(dom);
+	if (!rc)
+		rc = xc_hvm_param_set(xch, g->domid, HVM_PARAM_STORE_EVTCHN, store_port);
+	if (!rc && !o->no_xenstore && !xs_introduce_domain(xsh, g->domid, dom->xenstore_pfn, store_port))
+		rc = -1;
+	if (rc && !errno)
+		errno = EIO;
+	xc_dom_release(dom);
+	if (!rc)
+		return 0;
+fail:
+	rc = -errno;
+	xc_domain_destroy(xch, g->domid);
+	return rc;
+}
+
+void guest_run(struct guest *g)
+{
+	xen_pfn_t gfn = MBOX_GPA >> 12;
+	double end = now() + g->timeout;
+	int e = 0, i, p;
+
+	at("starting domain %u", g->domid);
+	g->mb = xenforeignmemory_map(xfm, g->domid, PROT_READ | PROT_WRITE, 1, &gfn, &e);
+	if (!g->mb || e)
+		die("cannot map the mailbox of domain %u: %s", g->domid, strerror(e ? -e : errno));
+	if (xc_domain_unpause(xch, g->domid))
+		die("cannot unpause domain %u: %s", g->domid, strerror(errno));
+	while (g->mb->magic != MBOX_MAGIC || !g->mb->cpu[MBOX_CPUS - 1].running) {
+		if (now() > end)
+			die("the test guest in domain %u does not start (magic %x, cpus %u)", g->domid, g->mb->magic, g->mb->cpus);
+		usleep(500);
+	}
+	g->ev = xenevtchn_open(NULL, 0);
+	if (!g->ev)
+		die("xenevtchn_open: %s", strerror(errno));
+	for (i = 0; i < MBOX_CPUS; i++) {
+		p = xenevtchn_bind_interdomain(g->ev, g->domid, g->mb->cpu[i].port);
+		if (p < 0)
+			die("cannot bind the event channel of domain %u: %s", g->domid, strerror(errno));
+		g->port[i] = p;
+	}
+}
+
+int guest_try_new(const struct guest_options *o, struct guest **out)
+{
+	static const struct guest_options none;
+	struct guest *g = calloc(1, sizeof(*g));
+	int i, rc;
+
+	if (!o)
+		o = &none;
+	g->timeout = 120;
+	errno = 0;
+	rc = build(g, o);
+	if (rc) {
+		free(g);
+		return rc;
+	}
+	for (i = 0; i < MAX_GUESTS; i++)
+		if (!guests[i]) {
+			guests[i] = g;
+			break;
+		}
+	if (i == MAX_GUESTS)
+		die("too many guests");
+	if (!o->paused && !o->pv && !o->empty)
+		guest_run(g);
+	*out = g;
+	return 0;
+}
+
+struct guest *guest_new(const struct guest_options *o)
+{
+	struct guest *g;
+	int rc = guest_try_new(o, &g);
+
+	if (rc)
+		die("cannot build a domain: %s", strerror(-rc));
+	return g;
+}
+
+void guest_release(struct guest *g)
+{
+	if (g->ev)
+		xenevtchn_close(g->ev);
+	g->ev = NULL;
+	if (g->mb)
+		xenforeignmemory_unmap(xfm, g->mb, 1);
+	g->mb = NULL;
+}
+
+int domain_destroy(uint32_t domid)
+{
+	int rc;
+
+	do
+		rc = xc_domain_destroy(xch, domid);
+	while (rc && (errno == EAGAIN || errno == EINTR));
+	return rc ? -errno : 0;
+}
+
+bool domain_gone(uint32_t domid, unsigned seconds)
+{
+	double end = now() + seconds;
+	xc_domaininfo_t i;
+
+	while (!xc_domain_getinfo_single(xch, domid, &i)) {
+		if (now() > end)
+			return false;
+		usleep(10000);
+	}
+	return true;
+}
+
+bool guest_free(struct guest *g)
+{
+	bool gone;
+	int i;
+
+	guest_release(g);
+	domain_destroy(g->domid);
+	xs_release_domain(xsh, g->domid);
+	gone = domain_gone(g->domid, 60);
+	if (!gone)
+		note("domain %u is a zombie", g->domid);
+	for (i = 0; i < MAX_GUESTS; i++)
+		if (guests[i] == g)
+			guests[i] = NULL;
+	free(g);
+	return gone;
+}
+
+/* ---- operations ---- */
+
+void gop_start_(struct guest *g, unsigned cpu, unsigned op, const uint64_t *arg, unsigned n)
+{
+	struct mailbox_cpu *m = &g->mb->cpu[cpu];
+	unsigned i;
+
+	if (m->req != m->done)
+		die("domain %u vCPU %u is still busy with operation %u", g->domid, cpu, m->op);
+	m->op = op;
+	for (i = 0; i < 8; i++)
+		m->arg[i] = i < n ? arg[i] : 0;
+	m->stop = 0;
+	m->progress = 0;
+	__sync_synchronize();
+	m->req++;
+	__sync_synchronize();
+	xenevtchn_notify(g->ev, g->port[cpu]);
+}
+
+bool gop_done(struct guest *g, unsigned cpu)
+{
+	bool d = g->mb->cpu[cpu].done == g->mb->cpu[cpu].req;
+
+	__sync_synchronize();
+	return d;
+}
+
+bool gop_wait_for(struct guest *g, unsigned cpu, unsigned seconds)
+{
+	double end = now() + seconds;
+	unsigned spins = 0;
+
+	while (!gop_done(g, cpu)) {
+		if (now() > end)
+			return false;
+		usleep(spins++ < 20 ? 100 : 1000);
+	}
+	return true;
+}
+
+uint64_t gop_wait(struct guest *g, unsigned cpu)
+{
+	struct mailbox_cpu *m = &g->mb->cpu[cpu];
+
+	if (!gop_wait_for(g, cpu, g->timeout))
+		die("domain %u vCPU %u does not end operation %u (%#lx %#lx %#lx %#lx), progress %lu", g->domid, cpu,
+		    m->op, m->arg[0], m->arg[1], m->arg[2], m->arg[3], m->progress);
+	return m->ret[0];
+}
+
+uint64_t gop_(struct guest *g, unsigned cpu, unsigned op, const uint64_t *arg, unsigned n)
+{
+	gop_start_(g, cpu, op, arg, n);
+	return gop_wait(g, cpu);
+}
+
+uint64_t gop_stop(struct guest *g, unsigned cpu)
+{
+	g->mb->cpu[cpu].stop = 1;
+	return gop_wait(g, cpu);
+}
+
+uint64_t gret(struct guest *g, unsigned cpu, unsigned i)
+{
+	return g->mb->cpu[cpu].ret[i];
+}
+
+uint32_t gtrap(struct guest *g, unsigned cpu)
+{
+	return g->mb->cpu[cpu].vec;
+}
+
+bool gop_progress(struct guest *g, unsigned cpu, uint64_t n, unsigned seconds)
+{
+	uint64_t from = g->mb->cpu[cpu].progress;
+	double end = now() + seconds;
+
+	while (g->mb->cpu[cpu].progress - from < n) {
+		if (now() > end)
+			return false;
+		usleep(200);
+	}
+	return true;
+}
+
+uint64_t g_read(struct guest *g, uint64_t addr)
+{
+	return gop(g, 0, GOP_READ, addr, 8);
+}
+
+void g_write(struct guest *g, uint64_t addr, uint64_t value)
+{
+	gop(g, 0, GOP_WRITE, addr, 8, value);
+}
+
+uint64_t mix(uint64_t seed, uint64_t i)
+{
+	uint64_t x = seed + i * 0x9e3779b97f4a7c15UL;
+
+	x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9UL;
+	x = (x ^ x >> 27) * 0x94d049bb133111ebUL;
+	return x ^ x >> 31;
+}
+
+unsigned check_fill(const void *p, size_t bytes, uint64_t seed)
+{
+	const volatile uint64_t *q = p;
+	unsigned bad = 0;
+	size_t i;
+
+	for (i = 0; i < bytes / 8; i++)
+		bad += q[i] != mix(seed, i);
+	return bad;
+}
+
+uint64_t g_data(struct guest *g, unsigned offset, const void *p, size_t n)
+{
+	const uint8_t *s = p;
+	size_t i;
+
+	if (offset + n > sizeof(g->mb->data))
+		die("argument too large");
+	for (i = 0; i < n; i++)
+		g->mb->data[offset + i] = s[i];
+	__sync_synchronize();
+	return MBOX_GPA + MBOX_DATA + offset;
+}
+
+/* ---- memory ---- */
+
+uint64_t xen_free_pages(void)
+{
+	xc_physinfo_t p;
+	uint64_t last = 0;
+	int i;
+
+	/* pages of a domain that died come back a little later */
+	for (i = 0; i < 50; i++) {
+		if (xc_physinfo(xch, &p))
+			die("xc_physinfo: %s", strerror(errno));
+		if (i && p.free_pages == last)
+			break;
+		last = p.free_pages;
+		usleep(20000);
+	}
+	return p.free_pages;
+}
+
+static void open_frames(void)
+{
+	if (fd_xlpfn >= 0)
+		return;
+	fd_pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+	fd_xlpfn = open("/dev/xlpfn", O_RDWR | O_CLOEXEC);
+	if (fd_pagemap < 0 || fd_xlpfn < 0)
+		die("no /proc/self/pagemap or /dev/xlpfn (module xlpfn not loaded?): %s", strerror(errno));
+}
+
+uint64_t frame_of(const void *p)
+{
+	uint64_t e;
+
+	open_frames();
+	if (pread(fd_pagemap, &e, 8, (uintptr_t)p / PAGE * 8) != 8 || !(e >> 63))
+		die("page %p is not present", p);
+	e &= (1ULL << 55) - 1;
+	if (ioctl(fd_xlpfn, XLPFN_FRAME, &e))
+		die("xlpfn: %s", strerror(errno));
+	return e;
+}
+
+uint64_t frame_of_pgd(void)
+{
+	uint64_t e = 0;
+
+	open_frames();
+	if (ioctl(fd_xlpfn, XLPFN_PGD, &e))
+		die("xlpfn: %s", strerror(errno));
+	return e;
+}
+
+struct pool *pool_new(size_t nr)
+{
+	struct pool *p = calloc(1, sizeof(*p));
+	size_t i;
+
+	p->nr = nr;
+	p->va = mmap(NULL, nr * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (p->va == MAP_FAILED)
+		die("mmap: %s", strerror(errno));
+	madvise(p->va, nr * PAGE, MADV_NOHUGEPAGE);
+	madvise(p->va, nr * PAGE, MADV_DONTFORK);
+	memset(p->va, 0, nr * PAGE);
+	if (mlock(p->va, nr * PAGE))
+		die("mlock: %s", strerror(errno));
+	memset(p->va, 0, nr * PAGE);
+	p->frame = calloc(nr, sizeof(*p->frame));
+	for (i = 0; i < nr; i++)
+		p->frame[i] = frame_of(p->va + i * PAGE);
+	return p;
+}
+
+void pool_free(struct pool *p)
+{
+	munmap(p->va, p->nr * PAGE);
+	free(p->frame);
+	free(p);
+}

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Domains that run guests/testguest, built without xl: some milliseconds each, any domid, with or without an IOMMU.
+ * And the ends of Xen that most tests need.
+ */
+#ifndef GUEST_H
+#define GUEST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <pthread.h>
+
+#define __XEN_TOOLS__ 1
+#include <xenctrl.h>
+#include <xencall.h>
+#include <xendevicemodel.h>
+#include <xenevtchn.h>
+#include <xenforeignmemory.h>
+#include <xenstore.h>
+
+#include "../../guests/testguest/mailbox.h"
+
+#define PAGE		4096UL
+#define TESTGUEST	"/xenlend/guests/testguest.elf"
+#define NO_TRAP		(~0U)
+#define MAX_GUESTS	8
+
+extern xc_interface *xch;
+extern xencall_handle *xcall;
+extern xendevicemodel_handle *xdm;
+extern xenforeignmemory_handle *xfm;
+extern struct xs_handle *xsh;
+extern bool lender_pvh;
+
+/* Opens all of the above; on failure the suite ends. */
+void xen_open(void);
+
+struct guest {
+	uint32_t domid;
+	struct mailbox *mb;
+	xenevtchn_handle *ev;
+	int port[MBOX_CPUS];
+	unsigned timeout;		/* seconds that a guest operation may take */
+};
+
+struct guest_options {
+	uint32_t domid;			/* 0: any */
+	unsigned mem_mb;		/* 0: 8 */
+	bool iommu;
+	bool pv;			/* an empty PV domain, never run */
+	bool empty;			/* HVM without memory, never run */
+	bool paused;			/* built, not started */
+	bool nested;
+	unsigned altp2m;		/* XEN_DOMCTL_ALTP2M_* */
+	bool no_xenstore;
+};
+
+/* Built, running and waiting for work; the suite ends if that fails. */
+struct guest *guest_new(const struct guest_options *o);
+/* The same, but 0 or a negative errno where the hypervisor refuses. */
+int guest_try_new(const struct guest_options *o, struct guest **out);
+void guest_run(struct guest *g);	/* after .paused */
+
+/* Lets go of the guest, destroys the domain, waits until it is gone.  False: it stays as a zombie. */
+bool guest_free(struct guest *g);
+/* Only the first half: the mailbox and channels. */
+void guest_release(struct guest *g);
+int domain_destroy(uint32_t domid);		/* returns when it is dying; 0 or -errno */
+bool domain_gone(uint32_t domid, unsigned seconds);
+
+/* One operation on one vCPU: GOP_* and its arguments, see mailbox.h. */
+#define gop(g, cpu, op, ...) gop_((g), (cpu), (op), (const uint64_t[]){ __VA_ARGS__ }, sizeof((const uint64_t[]){ __VA_ARGS__ }) / 8)
+#define gop_start(g, cpu, op, ...) gop_start_((g), (cpu), (op), (const uint64_t[]){ __VA_ARGS__ }, sizeof((const uint64_t[]){ __VA_ARGS__ }) / 8)
+/* Returns ret[0]; the suite ends if the guest does not answer in time. */
+uint64_t gop_(struct guest *g, unsigned cpu, unsigned op, const uint64_t *arg, unsigned n);
+void gop_start_(struct guest *g, unsigned cpu, unsigned op, const uint64_t *arg, unsigned n);
+uint64_t gop_wait(struct guest *g, unsigned cpu);
+bool gop_done(struct guest *g, unsigned cpu);
+/* true if it answers within the time */
+bool gop_wait_for(struct guest *g, unsigned cpu, unsigned seconds);
+/* Ends a spinning operation and waits for it. */
+uint64_t gop_stop(struct guest *g, unsigned cpu);
+uint64_t gret(struct guest *g, unsigned cpu, unsigned i);
+uint32_t gtrap(struct guest *g, unsigned cpu);		/* vector or NO_TRAP of the last one */
+/* Waits until a spinning operation has got on by at least n. */
+bool gop_progress(struct guest *g, unsigned cpu, uint64_t n, unsigned seconds);
+
+uint64_t g_read(struct guest *g, uint64_t addr);		/* u64 by vCPU 0 */
+void g_write(struct guest *g, uint64_t addr, uint64_t value);
+uint64_t mix(uint64_t seed, uint64_t i);			/* what GOP_FILL writes */
+unsigned check_fill(const void *p, size_t bytes, uint64_t seed);	/* wrong words */
+
+/* Puts an argument for a guest's hypercall at data + offset; its address in the guest. */
+uint64_t g_data(struct guest *g, unsigned offset, const void *p, size_t n);
+
+/* Frames of Xen that are free, including those it still scrubs. */
+uint64_t xen_free_pages(void);
+double now(void);
+
+/* ---- frames of this domain, through the module xlpfn ---- */
+
+uint64_t frame_of(const void *p);	/* gfn (PVH) or mfn (PV) of a page of this process */
+uint64_t frame_of_pgd(void);
+
+struct pool {
+	size_t nr;
+	uint8_t *va;
+	uint64_t *frame;
+};
+/* Pages that stay where they are: locked, not in huge pages, not inherited by children. */
+struct pool *pool_new(size_t nr);
+void pool_free(struct pool *p);
+static inline void *pool_page(struct pool *p, size_t i) { return p->va + i * PAGE; }
+
+#endif

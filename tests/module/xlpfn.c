@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Test help: see xlpfn.h.  For the lab's machine only: it trusts whoever opens it. */
+#include <linux/fs.h>
+#include <linux/miscdevice.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/sched.h>
+#include <linux/uaccess.h>
+#include <xen/xen.h>
+#include <xen/page.h>
+#include <xen/mem-reservation.h>
+
+#include "xlpfn.h"
+
+static DEFINE_MUTEX(lock);
+static struct page *page;
+static bool given_up;
+
+static int give_up(void)
+{
+	xen_pfn_t frame;
+
+	if (!page || given_up)
+		return -EINVAL;
+	frame = xen_page_to_gfn(page);
+	xenmem_reservation_va_mapping_reset(1, &page);
+	if (xenmem_reservation_decrease(1, &frame) != 1) {
+		xenmem_reservation_va_mapping_update(1, &page, &frame);
+		return -EBUSY;
+	}
+	given_up = true;
+	return 0;
+}
+
+static int take_back(void)
+{
+	xen_pfn_t frame;
+
+	if (!page)
+		return -EINVAL;
+	if (given_up) {
+		frame = page_to_xen_pfn(page);
+		if (xenmem_reservation_increase(1, &frame) != 1)
+			return -ENOMEM;
+		xenmem_reservation_va_mapping_update(1, &page, &frame);
+		given_up = false;
+	}
+	__free_page(page);
+	page = NULL;
+	return 0;
+}
+
+static long do_ioctl(unsigned int cmd, u64 __user *arg)
+{
+	u64 v = 0;
+
+	switch (cmd) {
+	case XLPFN_FRAME:
+		if (get_user(v, arg))
+			return -EFAULT;
+		return put_user((u64)pfn_to_gfn(v), arg);
+	case XLPFN_PGD:
+		return put_user((u64)pfn_to_gfn(virt_to_pfn(current->mm->pgd)), arg);
+	case XLPFN_ALLOC:
+		if (page)
+			return -EBUSY;
+		page = alloc_page(GFP_KERNEL | __GFP_ZERO);
+		if (!page)
+			return -ENOMEM;
+		return put_user((u64)xen_page_to_gfn(page), arg);
+	case XLPFN_GIVE_UP:
+		return give_up();
+	case XLPFN_FREE:
+		return take_back();
+	case XLPFN_PEEK:
+		if (!page || given_up)
+			return -EINVAL;
+		return put_user(*(u64 *)page_address(page), arg);
+	}
+	return -ENOTTY;
+}
+
+static long xlpfn_ioctl(struct file *f, unsigned int cmd, unsigned long arg)
+{
+	long rc;
+
+	mutex_lock(&lock);
+	rc = do_ioctl(cmd, (u64 __user *)arg);
+	mutex_unlock(&lock);
+	return rc;
+}
+
+static int xlpfn_release(struct inode *inode, struct file *f)
+{
+	mutex_lock(&lock);
+	if (page)
+		take_back();
+	mutex_unlock(&lock);
+	return 0;
+}
+
+static const struct file_operations fops = {
+	.owner = THIS_MODULE,
+	.unlocked_ioctl = xlpfn_ioctl,
+	.release = xlpfn_release,
+};
+static struct miscdevice dev = { .minor = MISC_DYNAMIC_MINOR, .name = "xlpfn", .fops = &fops, .mode = 0600 };
+module_misc_device(dev);
+MODULE_DESCRIPTION("Test help for memory lending");
+MODULE_LICENSE("GPL");

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Test help: what user space in the lender cannot find out or do. */
+#ifndef XLPFN_H
+#define XLPFN_H
+
+#include <linux/ioctl.h>
+#include <linux/types.h>
+
+/* pfn -> the frame's number for Xen: mfn for a PV lender, gfn for PVH */
+#define XLPFN_FRAME	_IOWR('~', 1, __u64)
+/* the frame of this process's top-level page table */
+#define XLPFN_PGD	_IOR('~', 2, __u64)
+/* a page of the kernel's own, for the next two; its frame */
+#define XLPFN_ALLOC	_IOR('~', 3, __u64)
+/* that page goes back to Xen, as a balloon would do it */
+#define XLPFN_GIVE_UP	_IO('~', 4)
+/* ... and is filled again with another frame, and freed; also at close */
+#define XLPFN_FREE	_IO('~', 5)
+/* first word of that page */
+#define XLPFN_PEEK	_IOR('~', 6, __u64)
+
+#endif

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef SUITES_H
+#define SUITES_H
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "guest.h"
+#include "raw.h"
+#include "tap.h"
+
+struct suite {
+	const char *name;
+	void (*run)(void);
+	unsigned limit;		/* seconds: generous, it is there to end a hang */
+	unsigned flags;
+};
+#define PV_ONLY		1	/* needs vCPUs that spin beside a lender that runs: not for one CPU */
+
+#define WIN_GFN		(GUEST_WINDOW >> 12)
+#define W(slot)		(GUEST_WINDOW + (uint64_t)(slot) * PAGE)
+
+#define SUITES(X) \
+	X(smoke, 120, 0)
+
+#define X(n, l, f) void suite_##n(void);
+SUITES(X)
+#undef X
+
+#endif
