@@ -5,10 +5,13 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <xenforeignmemory.h>
 #include <xenlend.h>
@@ -167,6 +170,37 @@ static int xen_counters(struct counters *c)
 	return 0;
 }
 
+/*
+ * xentrace, with the classes of HVM guests' and PV domains' events; it ends
+ * cleanly on a signal.
+ */
+static int xen_trace(const char *file)
+{
+	static pid_t child = -1;
+	int status;
+
+	if (file) {
+		child = fork();
+		if (child < 0) {
+			complain("fork: %s", strerror(errno));
+			return -1;
+		}
+		if (!child) {
+			execlp("xentrace", "xentrace", "-D", "-S", "256", "-e",
+			       "0x0028f000", file, NULL);
+			_exit(127);
+		}
+		return 0;
+	}
+	kill(child, SIGINT);
+	if (waitpid(child, &status, 0) != child)
+		return -1;
+	if (WIFEXITED(status) && !WEXITSTATUS(status))
+		return 0;
+	complain("xentrace ended with %#x", status);
+	return -1;
+}
+
 static void xen_stop(void)
 {
 	xenlend_window_destroy(window);
@@ -180,5 +214,6 @@ const struct backend backend = {
 	.start = xen_start,
 	.counters = xen_counters,
 	.around = xen_around,
+	.trace = xen_trace,
 	.stop = xen_stop,
 };

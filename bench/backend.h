@@ -42,6 +42,12 @@ struct backend {
 	 */
 	unsigned int (*around)(unsigned int pages);
 
+	/*
+	 * Starts to write the hypervisor's own trace of exits and hypercalls
+	 * to a file; stops, with NULL.  Optional.
+	 */
+	int (*trace)(const char *file);
+
 	/* Why the guest does not answer, if the backend knows. */
 	const char *(*dead)(void);
 

@@ -27,6 +27,7 @@ static struct {
 	unsigned int warmups;		/* rounds before, not counted */
 	unsigned int around;		/* 0: what the backend has */
 	unsigned int timeout;		/* seconds for one command */
+	const char *trace;
 	FILE *out;
 } opt = { .pages = 512, .rounds = 5, .warmups = 1, .timeout = 60 };
 
@@ -331,6 +332,8 @@ static void quiet_touch(uint64_t v)
 				 .value = v });
 }
 
+#define WARM_PASSES	128
+
 static void variant(enum lender_kind kind, unsigned int around)
 {
 	uint64_t v = (uint64_t)(round_nr + 1) << 32 | (uint64_t)kind << 24;
@@ -354,12 +357,12 @@ static void variant(enum lender_kind kind, unsigned int around)
 
 	count_from_here();
 	t = guest(&(struct command){ .op = BENCH_WRITE_ALL, .n = opt.pages,
-				     .passes = 16, .value = v });
-	value("warm_write", t, opt.pages * 16, 1);
+				     .passes = WARM_PASSES, .value = v });
+	value("warm_write", t, opt.pages * WARM_PASSES, 1);
 	count_from_here();
 	t = guest(&(struct command){ .op = BENCH_READ_ALL, .n = opt.pages,
-				     .passes = 16 });
-	value("warm_read", t, opt.pages * 16, 1);
+				     .passes = WARM_PASSES });
+	value("warm_read", t, opt.pages * WARM_PASSES, 1);
 
 	take("drop_spin", 0);
 	touch("again_dropped", v += 1 << 16, NULL);
@@ -401,6 +404,33 @@ static void variant(enum lender_kind kind, unsigned int around)
 		value("cold_group", t, n, 1);
 		distribution("fault_group", samples, n);
 	}
+}
+
+/*
+ * Once more, untimed, with the hypervisor's trace on: only what lies between
+ * the two times counts.
+ */
+static void traced(const char *file)
+{
+	uint64_t t0, t1;
+
+	set_wait(BENCH_SPIN);
+	if (backend.around && backend.around(1) != 1)
+		die("fault-around does not go off");
+	place(LENDER_MEMFD);
+	lender_fill(span, opt.pages, 0);
+	if (backend.trace(file))
+		die("no trace");
+	usleep(500000);
+	t0 = bench_tsc();
+	guest(&(struct command){ .op = BENCH_WRITE_EACH, .n = opt.pages });
+	t1 = bench_tsc();
+	usleep(500000);
+	if (backend.trace(NULL))
+		die("the trace did not end");
+	fprintf(opt.out, "{\"bench\":\"%s\",\"rec\":\"trace\",\"kind\":\"%s\","
+		"\"t0\":%" PRIu64 ",\"t1\":%" PRIu64 ",\"n\":%zu}\n",
+		backend.name, lender_kind_name[LENDER_MEMFD], t0, t1, opt.pages);
 }
 
 static void run_round(void)
@@ -493,13 +523,14 @@ static unsigned long number(const char *s, unsigned long min, unsigned long max)
 static void usage(void)
 {
 	printf("Usage: %s [-n PAGES] [-r ROUNDS] [-w WARMUPS] [-a AROUND] "
-	       "[-t SECONDS] [-o FILE] [-- BACKEND'S OPTIONS]\n"
+	       "[-t SECONDS] [-x FILE] [-o FILE] [-- BACKEND'S OPTIONS]\n"
 	       "  -n  pages of the window, 64 to %u, a multiple of 64 (512)\n"
 	       "  -r  rounds (5)\n"
 	       "  -w  rounds before them that the report leaves out (1)\n"
 	       "  -a  fault-around, pages: the second setting beside 1 (the "
 	       "backend's own)\n"
 	       "  -t  time for one command to the guest (60)\n"
+	       "  -x  once more with the hypervisor's trace, to FILE\n"
 	       "  -o  append the records to FILE, not to standard output\n",
 	       program_invocation_short_name, BENCH_MAX_SAMPLES);
 }
@@ -511,7 +542,7 @@ int main(int argc, char **argv)
 	int c;
 
 	opt.out = stdout;
-	while ((c = getopt(argc, argv, "+n:r:w:a:t:o:h")) != -1)
+	while ((c = getopt(argc, argv, "+n:r:w:a:t:x:o:h")) != -1)
 		switch (c) {
 		case 'n':
 			opt.pages = number(optarg, 64, BENCH_MAX_SAMPLES);
@@ -529,6 +560,11 @@ int main(int argc, char **argv)
 			break;
 		case 't':
 			opt.timeout = number(optarg, 1, 86400);
+			break;
+		case 'x':
+			if (!backend.trace)
+				die("-x: there is no such trace here");
+			opt.trace = optarg;
 			break;
 		case 'o':
 			opt.out = fopen(optarg, "ae");
@@ -589,6 +625,8 @@ int main(int argc, char **argv)
 			 (int)round_nr - (int)opt.warmups + 1, opt.rounds,
 			 now() - t0);
 	}
+	if (opt.trace)
+		traced(opt.trace);
 	fprintf(opt.out, "{\"bench\":\"%s\",\"rec\":\"end\"}\n", backend.name);
 	if (fflush(opt.out) || ferror(opt.out))
 		die("cannot write the records");
