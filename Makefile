@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# The project's front door.  The work is done by the scripts in lab/; lab/README.md says how.
+
+SHELL = /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help demo check check-unit check-lab bench shell build clean distclean
+
+CACHE = $${XDG_CACHE_HOME:-$$HOME/.cache}/xenlend
+LENDER ?= pv
+XEN ?=
+# XEN=release or XEN=debug: each target has its own default
+
+help:
+	@echo 'xenlend: memory lending for Xen'
+	@echo
+	@echo '  make demo        a guest draws into memory that dom0 keeps taking away; ends with build/demo.png'
+	@echo '  make check       all tests: unit tests, then in the emulated machine with a PV and a PVH dom0'
+	@echo '  make check-unit  the unit tests alone'
+	@echo '  make check-lab   the tests in the emulated machine alone (LENDERS="pv pvh" SUITES="a b" XEN=debug)'
+	@echo '  make bench       the same workload on Xen with lending and on KVM, and the table'
+	@echo '  make shell       a root shell in dom0 of that machine (LENDER=pv|pvh|bare XEN=debug|release)'
+	@echo '  make build       build everything, run nothing'
+	@echo '  make clean       remove build/'
+	@echo '  make distclean   remove build/ and the cache ('"$(CACHE)"')'
+	@echo
+	@echo 'What is missing on this machine is installed or built first (Debian 12 or 13; root, or sudo).'
+
+demo:
+	@lab/demo
+
+check:
+	@XEN=$(XEN) lab/check unit lab
+
+check-unit:
+	@lab/check unit
+
+check-lab:
+	@XEN=$(XEN) lab/check lab
+
+bench:
+	@lab/bench
+
+shell:
+	@lab/run --interactive --lender $(LENDER) --xen $(or $(XEN),debug)
+
+build:
+	@lab/build
+
+clean:
+	@lab/clean
+
+distclean:
+	@lab/clean --cache
