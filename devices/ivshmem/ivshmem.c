@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include <xentoollog.h>
+
+#include "../pci/ioreq.h"
+#include "ivshmem.h"
+
+#define REGISTERS_SIZE  256
+#define BIG             ((uint64_t)2 << 20)
+
+struct ivshmem {
+    xentoollog_logger *logger;
+    struct ivshmem_config config;
+    xenlend_handle *lend;
+    xenlend_borrower *borrower;
+    xenlend_window *window;
+    char *span, *reservation;
+    uint64_t reserved;
+    struct ioreq_server *server;
+    struct pci_function *fn;
+    unsigned logged;
+    void (*on_event)(void *opaque, const struct xenlend_event *e);
+    void *on_event_opaque;
+};
+
+/* BAR 0: interrupt mask, interrupt status, IV position, doorbell. */
+static uint64_t registers_read(void *opaque, uint64_t offset, unsigned size)
+{
+    (void)opaque, (void)offset, (void)size;
+    return 0;
+}
+
+static void registers_write(void *opaque, uint64_t offset, unsigned size,
+                            uint64_t value)
+{
+    (void)opaque, (void)offset, (void)size, (void)value;
+}
+
+static const struct pci_bar_ops registers = {
+    .read = registers_read, .write = registers_write,
+};
+
+/* BAR 2 */
+static int memory_map(void *opaque, uint64_t addr)
+{
+    struct ivshmem *dev = opaque;
+
+    if (addr != dev->config.address) {
+        errno = ERANGE;
+        return -1;
+    }
+    dev->window = xenlend_window_create_at(dev->borrower, dev->span, addr,
+                                           dev->config.size, dev->config.flags,
+                                           dev->config.policy, dev->config.slot);
+    return dev->window ? 0 : -1;
+}
+
+static void memory_unmap(void *opaque, uint64_t addr)
+{
+    struct ivshmem *dev = opaque;
+
+    (void)addr;
+    xenlend_window_destroy(dev->window);
+    dev->window = NULL;
+}
+
+static const struct pci_bar_ops memory = {
+    .map = memory_map, .unmap = memory_unmap,
+};
+
+/* Address space of the window's size, in step with it modulo 2 MiB. */
+static int reserve(struct ivshmem *dev)
+{
+    uint64_t align = dev->config.size >= BIG ? BIG : XENLEND_PAGE_SIZE;
+
+    dev->reserved = dev->config.size + align - XENLEND_PAGE_SIZE;
+    dev->reservation = mmap(NULL, dev->reserved, PROT_NONE, MAP_PRIVATE |
+                            MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (dev->reservation == MAP_FAILED) {
+        dev->reservation = NULL;
+        return -1;
+    }
+    dev->span = dev->reservation +
+                (-(uintptr_t)dev->reservation & (align - 1));
+    return 0;
+}
+
+static int check(const struct ivshmem_config *c)
+{
+    if (c->size < XENLEND_PAGE_SIZE || c->size & (c->size - 1) ||
+        c->size > (uint64_t)1 << 46 || c->address & (c->size - 1) ||
+        c->address < (uint64_t)1 << 32 || c->slot < 1 || c->slot > 31) {
+        errno = EINVAL;
+        return -1;
+    }
+    return 0;
+}
+
+struct ivshmem *ivshmem_open(xentoollog_logger *logger,
+                             const struct ivshmem_config *config)
+{
+    static const struct pci_ident ident = {
+        .vendor = IVSHMEM_VENDOR, .device = IVSHMEM_DEVICE, .class = 0x0500,
+        .subsys_vendor = IVSHMEM_VENDOR, .subsys_device = 0x1100,
+        .revision = 1,
+    };
+    struct ivshmem *dev;
+    int err;
+
+    if (check(config)) {
+        xtl_log(logger, XTL_ERROR, errno, "ivshmem", "%#llx bytes at %#llx in "
+                "slot %u", (unsigned long long)config->size,
+                (unsigned long long)config->address, config->slot);
+        return NULL;
+    }
+    dev = calloc(1, sizeof(*dev));
+    if (!dev)
+        return NULL;
+    dev->logger = logger;
+    dev->config = *config;
+    dev->lend = xenlend_open(logger, 0);
+    if (!dev->lend || reserve(dev))
+        goto fail;
+    dev->borrower = xenlend_borrower_open(dev->lend, config->domid,
+                                          config->address, config->size, 1);
+    if (!dev->borrower)
+        goto fail;
+    dev->server = ioreq_server_new(logger, config->domid);
+    if (!dev->server)
+        goto fail;
+    dev->fn = pci_function_add(ioreq_server_bus(dev->server), config->slot,
+                               &ident);
+    if (!dev->fn ||
+        pci_bar_add(dev->fn, 0, IVSHMEM_REGISTERS + config->slot * 4096,
+                    REGISTERS_SIZE, 0, &registers, dev) ||
+        pci_bar_add(dev->fn, 2, config->address, config->size,
+                    PCI_BAR_64 | PCI_BAR_PREFETCH, &memory, dev))
+        goto fail;
+    return dev;
+fail:
+    err = errno;
+    ivshmem_close(dev);
+    errno = err;
+    return NULL;
+}
+
+int ivshmem_start(struct ivshmem *dev)
+{
+    pci_enable(dev->fn);
+    if (!dev->window)       /* it has said why */
+        return -1;
+    return ioreq_server_start(dev->server);
+}
+
+void ivshmem_close(struct ivshmem *dev)
+{
+    if (!dev)
+        return;
+    /* Takes the BARs away, and the window with them. */
+    ioreq_server_free(dev->server);
+    xenlend_borrower_close(dev->borrower);
+    xenlend_close(dev->lend);
+    if (dev->reservation)
+        munmap(dev->reservation, dev->reserved);
+    free(dev);
+}
+
+void *ivshmem_span(const struct ivshmem *dev)
+{
+    return dev->span;
+}
+
+uint64_t ivshmem_size(const struct ivshmem *dev)
+{
+    return dev->config.size;
+}
+
+xenlend_window *ivshmem_window(const struct ivshmem *dev)
+{
+    return dev->window;
+}
+
+static int range(const struct ivshmem *dev, uint64_t offset, uint64_t len)
+{
+    if ((offset | len) % XENLEND_PAGE_SIZE || !len)
+        errno = EINVAL;
+    else if (offset >= dev->config.size || len > dev->config.size - offset)
+        errno = ERANGE;
+    else
+        return 0;
+    return -1;
+}
+
+void *ivshmem_place(struct ivshmem *dev, uint64_t offset, uint64_t len,
+                    int prot, int flags, int fd, off_t fd_offset)
+{
+    void *p;
+
+    if (range(dev, offset, len))
+        return NULL;
+    p = mmap(dev->span + offset, len, prot, flags | MAP_FIXED, fd, fd_offset);
+    return p == MAP_FAILED ? NULL : p;
+}
+
+int ivshmem_remove(struct ivshmem *dev, uint64_t offset, uint64_t len)
+{
+    return ivshmem_place(dev, offset, len, PROT_NONE, MAP_PRIVATE |
+                         MAP_ANONYMOUS | MAP_NORESERVE, -1, 0) ? 0 : -1;
+}
+
+void ivshmem_pollfds(const struct ivshmem *dev, struct pollfd *fds)
+{
+    fds[0] = (struct pollfd){ .fd = ioreq_server_fd(dev->server),
+                              .events = POLLIN };
+    fds[1] = (struct pollfd){ .fd = xenlend_borrower_fd(dev->borrower),
+                              .events = POLLIN };
+}
+
+void ivshmem_on_event(struct ivshmem *dev,
+                      void (*fn)(void *opaque, const struct xenlend_event *e),
+                      void *opaque)
+{
+    dev->on_event = fn;
+    dev->on_event_opaque = opaque;
+}
+
+static void event(struct ivshmem *dev, const struct xenlend_event *e)
+{
+    if (dev->on_event) {
+        dev->on_event(dev->on_event_opaque, e);
+        return;
+    }
+    /* A guest can make any number of these. */
+    if (e->type == XENLEND_EVENT_FAULT && dev->logged < 10) {
+        dev->logged++;
+        xtl_log(dev->logger, XTL_WARN, e->error ? e->error : -1, "ivshmem",
+                "nothing to lend for an access of vCPU %u to %#llx%s", e->vcpu,
+                (unsigned long long)e->gpa,
+                dev->logged == 10 ? " (no more of these)" : "");
+    }
+}
+
+int ivshmem_dispatch(struct ivshmem *dev)
+{
+    struct xenlend_event e[16];
+    int n, gone = 0;
+
+    if (ioreq_server_dispatch(dev->server))
+        return -1;
+    while ((n = xenlend_read_events(dev->borrower, e, 16, 0)) > 0)
+        for (int i = 0; i < n; i++) {
+            if (e[i].type == XENLEND_EVENT_BORROWER_GONE)
+                gone = 1;
+            event(dev, &e[i]);
+        }
+    if (n < 0 && errno == ENODEV)
+        return 1;
+    if (n < 0 && errno != EINTR)
+        return -1;
+    return gone;
+}

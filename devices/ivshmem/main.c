@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* xenlend-ivshmem: the device as a program of its own. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <xentoollog.h>
+
+#include "ivshmem.h"
+#include "place.h"
+
+#define MAX_PLACEMENTS 64
+
+static const char help[] =
+    "Usage: xenlend-ivshmem --domain N [OPTION]...\n"
+    "Gives a PVH guest a PCI device 1af4:1110 whose BAR 2 is lent memory.\n"
+    "Start it after 'xl create -p' and before 'xl unpause'; it ends with the guest.\n"
+    "\n"
+    "  --size SIZE                BAR 2: a power of two (64M)\n"
+    "  --address ADDRESS          where it is in the guest: a multiple of SIZE (8G)\n"
+    "  --slot N                   PCI device number, 1 to 31 (1)\n"
+    "  --place OFFSET:LENGTH:WHAT a buffer in it: anon, memfd, or a file's path with\n"
+    "                             a / in it; any number of times (0:SIZE:memfd)\n"
+    "  --read-only                the guest may only read\n"
+    "  --policy ones|fault        for accesses where nothing is placed (ones)\n"
+    "  --detach                   go on in the background once the device is there\n"
+    "\n"
+    "Sizes take K, M, G or T and may be 0x...  Details: devices/ivshmem/README.md\n";
+
+struct options {
+    struct ivshmem_config config;
+    struct placement places[MAX_PLACEMENTS];
+    unsigned n_places;
+    bool detach, have_domain;
+};
+
+static int usage(const char *what, const char *arg)
+{
+    fprintf(stderr, "xenlend-ivshmem: %s%s%s\nTry 'xenlend-ivshmem --help'.\n",
+            what, arg ? ": " : "", arg ? arg : "");
+    return 2;
+}
+
+static int whole(const char *text, uint64_t max, uint64_t *value)
+{
+    const char *end;
+
+    return parse_size(text, &end, value) || *end || *value > max;
+}
+
+static int parse(int argc, char **argv, struct options *o)
+{
+    enum { DOMAIN_ = 256, SIZE_, ADDRESS_, SLOT_, PLACE_, READ_ONLY_, POLICY_,
+           DETACH_, HELP_ };
+    static const struct option longs[] = {
+        { "domain", required_argument, NULL, DOMAIN_ },
+        { "size", required_argument, NULL, SIZE_ },
+        { "address", required_argument, NULL, ADDRESS_ },
+        { "slot", required_argument, NULL, SLOT_ },
+        { "place", required_argument, NULL, PLACE_ },
+        { "read-only", no_argument, NULL, READ_ONLY_ },
+        { "policy", required_argument, NULL, POLICY_ },
+        { "detach", no_argument, NULL, DETACH_ },
+        { "help", no_argument, NULL, HELP_ },
+        { 0 },
+    };
+    struct ivshmem_config *c = &o->config;
+    const char *why;
+    uint64_t v;
+    int opt;
+
+    while ((opt = getopt_long(argc, argv, "", longs, NULL)) != -1)
+        switch (opt) {
+        case DOMAIN_:
+            if (whole(optarg, 0x7fef, &v))
+                return usage("no domain number", optarg);
+            c->domid = v;
+            o->have_domain = true;
+            break;
+        case SIZE_:
+            if (whole(optarg, (uint64_t)1 << 46, &c->size) ||
+                c->size < XENLEND_PAGE_SIZE || c->size & (c->size - 1))
+                return usage("not a power of two of at least 4096 bytes",
+                             optarg);
+            break;
+        case ADDRESS_:
+            if (whole(optarg, (uint64_t)1 << 52, &c->address) ||
+                c->address < (uint64_t)1 << 32)
+                return usage("no address of at least 4 GiB", optarg);
+            break;
+        case SLOT_:
+            if (whole(optarg, 31, &v) || !v)
+                return usage("no PCI device number from 1 to 31", optarg);
+            c->slot = v;
+            break;
+        case PLACE_:
+            if (o->n_places == MAX_PLACEMENTS)
+                return usage("too many buffers", optarg);
+            why = placement_parse(optarg, &o->places[o->n_places++]);
+            if (why)
+                return usage(why, optarg);
+            break;
+        case READ_ONLY_:
+            c->flags = 0;
+            break;
+        case POLICY_:
+            if (!strcmp(optarg, "ones"))
+                c->policy = XENLEND_POLICY_ONES;
+            else if (!strcmp(optarg, "fault"))
+                c->policy = XENLEND_POLICY_FAULT;
+            else
+                return usage("no policy", optarg);
+            break;
+        case DETACH_:
+            o->detach = true;
+            break;
+        case HELP_:
+            fputs(help, stdout);
+            exit(0);
+        default:
+            return usage("bad options", NULL);
+        }
+    if (optind < argc)
+        return usage("what is this", argv[optind]);
+    if (!o->have_domain)
+        return usage("which --domain?", NULL);
+    if (c->address & (c->size - 1))
+        return usage("the address is not a multiple of the size", NULL);
+    for (unsigned i = 0; i < o->n_places; i++)
+        if (o->places[i].offset >= c->size ||
+            o->places[i].len > c->size - o->places[i].offset)
+            return usage("a buffer does not fit into BAR 2",
+                         o->places[i].what);
+    if (!o->n_places)
+        o->places[o->n_places++] =
+            (struct placement){ .len = c->size, .what = "memfd" };
+    return 0;
+}
+
+/*
+ * The child goes on; the parent waits until it is ready (or not) and says so
+ * with its exit code.  Returns where the child writes a byte to say it.  The
+ * memory is the child's: a window does not survive a fork.
+ */
+static int detach(void)
+{
+    int fds[2], status;
+    pid_t child;
+    char c;
+
+    if (pipe2(fds, O_CLOEXEC) || (child = fork()) < 0) {
+        perror("xenlend-ivshmem");
+        exit(1);
+    }
+    if (!child) {
+        close(fds[0]);
+        setsid();
+        return fds[1];
+    }
+    close(fds[1]);
+    if (read(fds[0], &c, 1) == 1)
+        exit(0);
+    waitpid(child, &status, 0);
+    exit(WIFEXITED(status) && WEXITSTATUS(status) ? WEXITSTATUS(status) : 1);
+}
+
+static int serve(struct ivshmem *dev, int signals)
+{
+    struct pollfd p[1 + IVSHMEM_POLLFDS];
+    int r;
+
+    p[0] = (struct pollfd){ .fd = signals, .events = POLLIN };
+    ivshmem_pollfds(dev, p + 1);
+    for (;;) {
+        if (poll(p, 1 + IVSHMEM_POLLFDS, -1) < 0 && errno != EINTR) {
+            perror("xenlend-ivshmem: poll");
+            return 1;
+        }
+        if (p[0].revents)
+            return 0;
+        r = ivshmem_dispatch(dev);
+        if (r > 0) {
+            fprintf(stderr, "xenlend-ivshmem: the guest is gone\n");
+            return 0;
+        }
+        if (r < 0) {
+            perror("xenlend-ivshmem: serving the guest");
+            return 1;
+        }
+    }
+}
+
+int main(int argc, char **argv)
+{
+    struct options o = { .config = {
+        .slot = 1, .address = IVSHMEM_ADDRESS, .size = 64 << 20,
+        .flags = XENLEND_WINDOW_WRITE, .policy = XENLEND_POLICY_ONES,
+    } };
+    xentoollog_logger *logger;
+    struct ivshmem *dev;
+    int rc, ready = -1, signals;
+    sigset_t set;
+
+    rc = parse(argc, argv, &o);
+    if (rc)
+        return rc;
+    if (o.detach)
+        ready = detach();
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGHUP);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+    signals = signalfd(-1, &set, SFD_CLOEXEC);
+    logger = (xentoollog_logger *)
+        xtl_createlogger_stdiostream(stderr, XTL_PROGRESS, 0);
+    if (signals < 0 || !logger) {
+        perror("xenlend-ivshmem");
+        return 1;
+    }
+
+    rc = 1;
+    dev = ivshmem_open(logger, &o.config);
+    if (!dev)
+        goto out;
+    for (unsigned i = 0; i < o.n_places; i++)
+        if (placement_apply(&o.places[i], dev,
+                            o.config.flags & XENLEND_WINDOW_WRITE)) {
+            fprintf(stderr, "xenlend-ivshmem: placing %s: %s\n",
+                    o.places[i].what, strerror(errno));
+            goto out;
+        }
+    if (ivshmem_start(dev))
+        goto out;
+    printf("xenlend-ivshmem: domain %u has 1af4:1110 at 00:%02x.0, BAR 2 at "
+           "%#llx\n", o.config.domid, o.config.slot,
+           (unsigned long long)o.config.address);
+    fflush(stdout);
+    if (ready >= 0) {
+        if (write(ready, "", 1) != 1)
+            goto out;
+        close(ready);
+    }
+    rc = serve(dev, signals);
+out:
+    ivshmem_close(dev);
+    xtl_logger_destroy(logger);
+    return rc;
+}
