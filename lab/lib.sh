@@ -10,6 +10,7 @@ LAB=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 TOP=$(cd "$LAB/.." && pwd)
 BUILD=$TOP/build
 CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/xenlend
+# shellcheck disable=SC2034 # for the scripts
 SUITE=trixie
 JOBS=${JOBS:-$(nproc)}
 
@@ -63,10 +64,6 @@ lock() {
 }
 
 hash_of() { sha256sum | cut -c1-16; }
-
-tree_dir() { # shellcheck source=/dev/null
-	"$LAB/tree" --print
-}
 
 # in_tree TREE COMMAND...: run it inside the Debian tree.  The checkout is /src there, the cache /cache.  Mounts live
 # in a private namespace and processes in their own PID namespace: both vanish with the command, however it ends.
