@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* xen-lend: what differs between the kernels it is built for, 6.1 and up. */
+#ifndef _XLEND_COMPAT_H
+#define _XLEND_COMPAT_H
+
+#include <linux/mm.h>
+#include <linux/version.h>
+
+#ifndef SECRETMEM_MAGIC
+#define SECRETMEM_MAGIC		0x5345434d
+#endif
+
+#ifndef VM_SHADOW_STACK
+#define VM_SHADOW_STACK		VM_NONE
+#endif
+
+/* Mappings of PV domains whose entries are not what they seem (gntdev). */
+static inline bool xlend_vma_special(struct vm_area_struct *vma)
+{
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(7, 0, 0)
+	return vma->vm_ops && vma->vm_ops->find_normal_page;
+#else
+	return vma->vm_ops && vma->vm_ops->find_special_page;
+#endif
+}
+
+#endif /* _XLEND_COMPAT_H */

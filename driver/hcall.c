@@ -1,0 +1,487 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * xen-lend: all that talks to Xen.
+ *
+ * Nothing else in the driver makes a hypercall or knows whether this domain is
+ * PV or PVH, so that this file can be replaced by a mock.  (Interrupts of event
+ * channels are bound in ioreq.c, through the kernel's own interface.)
+ *
+ * Unless said otherwise functions return 0 or a negative errno, may be called
+ * with mutexes held, and do not sleep except for being preempted; a hypercall
+ * that takes long continues by itself.
+ */
+#include "xlend.h"
+
+#include <linux/kernel.h>
+#include <linux/mm.h>
+#include <linux/string.h>
+
+#include <xen/events.h>
+#include <xen/page.h>
+#include <xen/xen.h>
+#include <xen/interface/memory.h>
+#include <xen/interface/hvm/dm_op.h>
+#include <asm/xen/hypercall.h>
+#include <asm/xen/page.h>
+
+/* Operations and layout of a device model's hypercall that Linux lacks. */
+#define XLEND_DMOP_CREATE_SERVER	1
+#define XLEND_DMOP_SERVER_INFO		2
+#define XLEND_DMOP_SERVER_STATE		5
+#define XLEND_DMOP_DESTROY_SERVER	6
+#define XLEND_DMOP_SHUTDOWN		16
+#define XLEND_DMOP_VCPUS		20
+
+#define XLEND_DMOP_INFO_NO_GFNS		1
+#define XLEND_SHUTDOWN_CRASH		3
+
+struct xlend_dmop {
+	u32 op;
+	u32 pad;
+	union {
+		struct {
+			u8 buffered;
+			u8 pad[3];
+			u16 id;		/* OUT */
+		} create;
+		struct {
+			u16 id;
+			u16 flags;
+			u32 port;	/* OUT */
+			u64 gfn;	/* OUT */
+			u64 buffered;	/* OUT */
+		} info;
+		struct {
+			u16 id;
+			u8 enabled;
+			u8 pad;
+		} state;
+		struct {
+			u16 id;
+			u16 pad;
+		} destroy;
+		struct {
+			u32 reason;
+		} shutdown;
+		struct {
+			u32 nr;		/* OUT */
+		} vcpus;
+		u8 room[56];
+	};
+};
+
+static int xlend_dmop(domid_t domid, struct xlend_dmop *op)
+{
+	struct xen_dm_op_buf buf = { .size = sizeof(*op) };
+
+	BUILD_BUG_ON(sizeof(*op) != 64);
+	set_xen_guest_handle(buf.h, op);
+	return HYPERVISOR_dm_op(domid, 1, &buf);
+}
+
+static int xlend_op(struct xen_mem_lend *op)
+{
+	return HYPERVISOR_memory_op(XENMEM_lend, op);
+}
+
+/**
+ * xlend_hc_probe - ask whether this hypervisor can lend
+ * @info: filled in
+ *
+ * Return: 0, -ENODEV without Xen, -ENOSYS or -EOPNOTSUPP if Xen cannot lend,
+ * -EPERM if this domain may not ask.
+ */
+int xlend_hc_probe(struct xen_mem_lend_info *info)
+{
+	struct xen_mem_lend op = { .op = XENLEND_info };
+	int rc;
+
+	BUILD_BUG_ON(sizeof(op) != 128);
+	BUILD_BUG_ON(sizeof(struct xlend_ioreq) != 32);
+
+	if (!xen_domain())
+		return -ENODEV;
+	rc = xlend_op(&op);
+	if (!rc)
+		*info = op.u.info;
+	return rc;
+}
+
+/**
+ * xlend_hc_frame - what the hypervisor calls a page
+ * @pfn: a page frame that has a struct page
+ * @frame: set
+ *
+ * A PV domain passes machine frames, and must not be led astray by a page
+ * table entry that maps a foreign one: those read as frames without a machine
+ * frame of ours, as identity frames, or as all ones.
+ *
+ * Return: 0, or -EPERM if it is not memory of this domain.
+ */
+int xlend_hc_frame(unsigned long pfn, u64 *frame)
+{
+	unsigned long mfn;
+
+	if (!xen_pv_domain()) {
+		*frame = pfn;
+		return 0;
+	}
+
+	mfn = __pfn_to_mfn(pfn);
+	if (mfn == INVALID_P2M_ENTRY ||
+	    (mfn & (FOREIGN_FRAME_BIT | IDENTITY_FRAME_BIT)))
+		return -EPERM;
+	*frame = mfn;
+	return 0;
+}
+
+/**
+ * xlend_hc_create - make a window
+ * @domid: borrower
+ * @server: our ioreq server in it
+ * @gfn: first guest frame
+ * @nr: slots
+ * @handle: set to the window's id
+ *
+ * Return: 0 or the hypervisor's errno.
+ */
+int xlend_hc_create(domid_t domid, u16 server, u64 gfn, u64 nr, u64 *handle)
+{
+	struct xen_mem_lend op = {
+		.op = XENLEND_create,
+		.domid = domid,
+		.u.create = { .gfn = gfn, .nr = nr, .server = server },
+	};
+	int rc = xlend_op(&op);
+
+	if (!rc)
+		*handle = op.window;
+	return rc;
+}
+
+/* Whether what was to be undone is undone because nothing is left of it. */
+static int xlend_vacuous(int rc)
+{
+	return rc == -ESRCH || rc == -ENOENT ? 0 : rc;
+}
+
+/**
+ * xlend_hc_destroy - revoke all and forget a window
+ * @domid: borrower
+ * @handle: window
+ *
+ * Return: 0, also if window or borrower are gone.
+ */
+int xlend_hc_destroy(domid_t domid, u64 handle)
+{
+	struct xen_mem_lend op = {
+		.op = XENLEND_destroy,
+		.domid = domid,
+		.window = handle,
+	};
+
+	return xlend_vacuous(xlend_op(&op));
+}
+
+/**
+ * xlend_hc_lend - put frames into slots
+ * @domid: borrower
+ * @handle: window
+ * @first: first slot
+ * @nr: slots
+ * @write: the borrower may write
+ * @frames: one for each slot
+ * @status: result for each slot, -ECANCELED for those that were not reached
+ *
+ * Whatever is returned, slots whose status is not an errno of Xen's about that
+ * slot may have been lent: the caller revokes them or takes them for lent.
+ *
+ * Return: 0 if each slot has its status, else an errno.
+ */
+int xlend_hc_lend(domid_t domid, u64 handle, u64 first, unsigned int nr,
+		  bool write, const u64 *frames, s32 *status)
+{
+	struct xen_mem_lend op = {
+		.op = XENLEND_lend,
+		.domid = domid,
+		.flags = write ? XENLEND_WRITE : 0,
+		.window = handle,
+		.u.range = {
+			.first = first,
+			.nr = nr,
+			.frames = (uintptr_t)frames,
+			.status = (uintptr_t)status,
+		},
+	};
+	unsigned int i;
+
+	for (i = 0; i < nr; i++)
+		status[i] = -ECANCELED;
+	return xlend_op(&op);
+}
+
+/**
+ * xlend_hc_revoke - empty slots
+ * @domid: borrower
+ * @handle: window
+ * @first: first slot
+ * @nr: slots
+ *
+ * When it returns no CPU of the borrower can reach what was in the slots.
+ *
+ * Return: 0, also if window or borrower are gone.  Anything else is a broken
+ * promise of the hypervisor's.
+ */
+int xlend_hc_revoke(domid_t domid, u64 handle, u64 first, u64 nr)
+{
+	struct xen_mem_lend op = {
+		.op = XENLEND_revoke,
+		.domid = domid,
+		.window = handle,
+		.u.range = { .first = first, .nr = nr },
+	};
+
+	return xlend_vacuous(xlend_op(&op));
+}
+
+/**
+ * xlend_hc_crash - stop a borrower for good
+ * @domid: borrower
+ *
+ * Return: 0 or an errno.
+ */
+int xlend_hc_crash(domid_t domid)
+{
+	struct xlend_dmop op = {
+		.op = XLEND_DMOP_SHUTDOWN,
+		.shutdown.reason = XLEND_SHUTDOWN_CRASH,
+	};
+
+	return xlend_dmop(domid, &op);
+}
+
+/**
+ * xlend_hc_vcpus - how many vCPUs a domain can have
+ * @domid: the domain
+ * @nr: set
+ *
+ * Return: 0, -ESRCH without such a domain, -EINVAL for a PV one, -EPERM.
+ */
+int xlend_hc_vcpus(domid_t domid, unsigned int *nr)
+{
+	struct xlend_dmop op = { .op = XLEND_DMOP_VCPUS };
+	int rc = xlend_dmop(domid, &op);
+
+	if (!rc)
+		*nr = op.vcpus.nr;
+	return rc;
+}
+
+/**
+ * xlend_hc_server_create - make an ioreq server, not yet enabled
+ * @domid: borrower
+ * @server: set to its id
+ *
+ * Return: 0 or an errno.
+ */
+int xlend_hc_server_create(domid_t domid, u16 *server)
+{
+	struct xlend_dmop op = { .op = XLEND_DMOP_CREATE_SERVER };
+	int rc = xlend_dmop(domid, &op);
+
+	if (!rc)
+		*server = op.create.id;
+	return rc;
+}
+
+/**
+ * xlend_hc_server_enable - enable or disable an ioreq server
+ * @domid: borrower
+ * @server: its id
+ * @on: which
+ *
+ * Pauses the domain: after disabling, no vCPU is about to send a request.
+ * Takes milliseconds; not for a lock that the notifier can need.
+ *
+ * Return: 0 or an errno.
+ */
+int xlend_hc_server_enable(domid_t domid, u16 server, bool on)
+{
+	struct xlend_dmop op = {
+		.op = XLEND_DMOP_SERVER_STATE,
+		.state = { .id = server, .enabled = on },
+	};
+
+	return xlend_dmop(domid, &op);
+}
+
+/**
+ * xlend_hc_server_destroy - destroy an ioreq server
+ * @domid: borrower
+ * @server: its id
+ *
+ * Return: 0 or an errno.
+ */
+int xlend_hc_server_destroy(domid_t domid, u16 server)
+{
+	struct xlend_dmop op = {
+		.op = XLEND_DMOP_DESTROY_SERVER,
+		.destroy.id = server,
+	};
+
+	return xlend_dmop(domid, &op);
+}
+
+/**
+ * xlend_hc_server_alive - whether the domain still lives
+ * @domid: borrower
+ * @server: our ioreq server in it, its page mapped
+ *
+ * The mapped page keeps a dead domain from going away entirely, and so its
+ * number from being used again: an answer is about the domain we mean.
+ *
+ * Return: false only when the domain is dead.
+ */
+bool xlend_hc_server_alive(domid_t domid, u16 server)
+{
+	struct xlend_dmop op = {
+		.op = XLEND_DMOP_SERVER_INFO,
+		.info = { .id = server, .flags = XLEND_DMOP_INFO_NO_GFNS },
+	};
+	int rc = xlend_dmop(domid, &op);
+
+	return rc != -ENOENT && rc != -ESRCH;
+}
+
+/**
+ * xlend_hc_server_map - map the page of requests
+ * @domid: borrower
+ * @server: our ioreq server in it
+ * @page: set, for xlend_hc_server_unmap()
+ * @va: set to where it is mapped
+ *
+ * Context: may sleep and allocate.
+ * Return: 0 or an errno.
+ */
+int xlend_hc_server_map(domid_t domid, u16 server, struct page **page,
+			void **va)
+{
+	xen_pfn_t frame;
+	struct xen_mem_acquire_resource res = {
+		.domid = domid,
+		.type = XENMEM_resource_ioreq_server,
+		.id = server,
+		.frame = XENMEM_resource_ioreq_server_frame_ioreq(0),
+		.nr_frames = 1,
+	};
+	unsigned int level;
+	struct mmu_update u;
+	pte_t *pte;
+	int rc;
+
+	rc = xen_alloc_unpopulated_pages(1, page);
+	if (rc)
+		return rc;
+
+	/* PVH: where to put it.  PV: what it is. */
+	frame = page_to_xen_pfn(*page);
+	set_xen_guest_handle(res.frame_list, &frame);
+	rc = HYPERVISOR_memory_op(XENMEM_acquire_resource, &res);
+	if (rc)
+		goto free;
+
+	*va = page_to_virt(*page);
+	if (xen_pv_domain()) {
+		/* The direct map has an empty entry for an unpopulated page. */
+		pte = lookup_address((unsigned long)*va, &level);
+		if (!pte || level != PG_LEVEL_4K) {
+			rc = -ENXIO;
+			goto free;
+		}
+		u.ptr = arbitrary_virt_to_machine(pte).maddr |
+			MMU_PT_UPDATE_NO_TRANSLATE;
+		u.val = pte_val_ma(mfn_pte(frame, PAGE_KERNEL));
+		rc = HYPERVISOR_mmu_update(&u, 1, NULL, domid);
+		if (rc)
+			goto free;
+	}
+	return 0;
+
+free:
+	xen_free_unpopulated_pages(1, page);
+	*page = NULL;
+	return rc;
+}
+
+/**
+ * xlend_hc_server_unmap - undo xlend_hc_server_map()
+ * @page: from there
+ *
+ * A page that cannot be unmapped is not used again.
+ *
+ * Context: may sleep.
+ */
+void xlend_hc_server_unmap(struct page *page)
+{
+	struct xen_remove_from_physmap rem = {
+		.domid = DOMID_SELF,
+		.gpfn = page_to_xen_pfn(page),
+	};
+	int rc;
+
+	if (xen_pv_domain())
+		rc = HYPERVISOR_update_va_mapping((unsigned long)page_to_virt(page),
+						  __pte_ma(0),
+						  UVMF_INVLPG | UVMF_ALL);
+	else
+		rc = HYPERVISOR_memory_op(XENMEM_remove_from_physmap, &rem);
+
+	if (rc)
+		pr_warn("a page of requests stays mapped: %d\n", rc);
+	else
+		xen_free_unpopulated_pages(1, &page);
+}
+
+/**
+ * xlend_hc_bind - make our end of a vCPU's event channel
+ * @domid: borrower
+ * @remote: Xen's end
+ * @local: set to ours
+ *
+ * Return: 0 or an errno.
+ */
+int xlend_hc_bind(domid_t domid, evtchn_port_t remote, evtchn_port_t *local)
+{
+	struct evtchn_bind_interdomain bind = {
+		.remote_dom = domid,
+		.remote_port = remote,
+	};
+	int rc = HYPERVISOR_event_channel_op(EVTCHNOP_bind_interdomain, &bind);
+
+	if (!rc)
+		*local = bind.local_port;
+	return rc;
+}
+
+/**
+ * xlend_hc_close - close an event channel that has no interrupt
+ * @port: ours
+ */
+void xlend_hc_close(evtchn_port_t port)
+{
+	struct evtchn_close close = { .port = port };
+
+	if (HYPERVISOR_event_channel_op(EVTCHNOP_close, &close))
+		pr_warn("event channel %u cannot be closed\n", port);
+}
+
+/**
+ * xlend_hc_notify - tell Xen that a request was answered
+ * @port: ours
+ *
+ * Context: any.
+ */
+void xlend_hc_notify(evtchn_port_t port)
+{
+	notify_remote_via_evtchn(port);
+}

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#undef TRACE_SYSTEM
+#define TRACE_SYSTEM xen_lend
+
+#if !defined(_XLEND_TRACE_H) || defined(TRACE_HEADER_MULTI_READ)
+#define _XLEND_TRACE_H
+
+#include <linux/tracepoint.h>
+
+#include "xlend.h"
+
+/* A guest's fault was served: what came of it, not yet answered. */
+TRACE_EVENT(xen_lend_fault,
+	TP_PROTO(const struct xlend_window *w, u32 vcpu, u64 gpa, bool write,
+		 u32 count, int rc, u64 ns),
+	TP_ARGS(w, vcpu, gpa, write, count, rc, ns),
+	TP_STRUCT__entry(
+		__field(u64, gpa)
+		__field(u64, ns)
+		__field(u64, serial)
+		__field(u32, vcpu)
+		__field(u32, count)
+		__field(int, rc)
+		__field(u16, domid)
+		__field(bool, write)
+	),
+	TP_fast_assign(
+		__entry->gpa = gpa;
+		__entry->ns = ns;
+		__entry->serial = w->serial;
+		__entry->vcpu = vcpu;
+		__entry->count = count;
+		__entry->rc = rc;
+		__entry->domid = w->dom->domid;
+		__entry->write = write;
+	),
+	TP_printk("d%u v%u window %llu gpa %#llx %s count %u rc %d %llu ns",
+		  __entry->domid, __entry->vcpu, __entry->serial, __entry->gpa,
+		  __entry->write ? "write" : "read", __entry->count,
+		  __entry->rc, __entry->ns)
+);
+
+/* Frames were put into slots. */
+TRACE_EVENT(xen_lend_lend,
+	TP_PROTO(const struct xlend_window *w, u64 first, u32 nr, bool write,
+		 int rc),
+	TP_ARGS(w, first, nr, write, rc),
+	TP_STRUCT__entry(
+		__field(u64, first)
+		__field(u64, serial)
+		__field(u32, nr)
+		__field(int, rc)
+		__field(u16, domid)
+		__field(bool, write)
+	),
+	TP_fast_assign(
+		__entry->first = first;
+		__entry->serial = w->serial;
+		__entry->nr = nr;
+		__entry->rc = rc;
+		__entry->domid = w->dom->domid;
+		__entry->write = write;
+	),
+	TP_printk("d%u window %llu slots %llu+%u %s rc %d", __entry->domid,
+		  __entry->serial, __entry->first, __entry->nr,
+		  __entry->write ? "rw" : "ro", __entry->rc)
+);
+
+/* Slots were emptied. */
+TRACE_EVENT(xen_lend_revoke,
+	TP_PROTO(const struct xlend_window *w, u64 first, u64 nr, u64 lent),
+	TP_ARGS(w, first, nr, lent),
+	TP_STRUCT__entry(
+		__field(u64, first)
+		__field(u64, nr)
+		__field(u64, lent)
+		__field(u64, serial)
+		__field(u16, domid)
+	),
+	TP_fast_assign(
+		__entry->first = first;
+		__entry->nr = nr;
+		__entry->lent = lent;
+		__entry->serial = w->serial;
+		__entry->domid = w->dom->domid;
+	),
+	TP_printk("d%u window %llu slots %llu+%llu lent %llu", __entry->domid,
+		  __entry->serial, __entry->first, __entry->nr, __entry->lent)
+);
+
+/* Memory management is about to change something in the span. */
+TRACE_EVENT(xen_lend_invalidate,
+	TP_PROTO(const struct xlend_window *w, unsigned long start,
+		 unsigned long end, u32 event, u64 ns),
+	TP_ARGS(w, start, end, event, ns),
+	TP_STRUCT__entry(
+		__field(unsigned long, start)
+		__field(unsigned long, end)
+		__field(u64, ns)
+		__field(u64, serial)
+		__field(u32, event)
+		__field(u16, domid)
+	),
+	TP_fast_assign(
+		__entry->start = start;
+		__entry->end = end;
+		__entry->ns = ns;
+		__entry->serial = w->serial;
+		__entry->event = event;
+		__entry->domid = w->dom->domid;
+	),
+	TP_printk("d%u window %llu [%#lx, %#lx) event %u %llu ns",
+		  __entry->domid, __entry->serial, __entry->start,
+		  __entry->end, __entry->event, __entry->ns)
+);
+
+/* A vCPU's request was answered, by whoever came first. */
+TRACE_EVENT(xen_lend_answer,
+	TP_PROTO(u16 domid, u32 vcpu, u8 type, u64 data, u64 ns),
+	TP_ARGS(domid, vcpu, type, data, ns),
+	TP_STRUCT__entry(
+		__field(u64, data)
+		__field(u64, ns)
+		__field(u32, vcpu)
+		__field(u16, domid)
+		__field(u8, type)
+	),
+	TP_fast_assign(
+		__entry->data = data;
+		__entry->ns = ns;
+		__entry->vcpu = vcpu;
+		__entry->domid = domid;
+		__entry->type = type;
+	),
+	TP_printk("d%u v%u type %u data %#llx %llu ns", __entry->domid,
+		  __entry->vcpu, __entry->type, __entry->data, __entry->ns)
+);
+
+/* A window was made or destroyed. */
+TRACE_EVENT(xen_lend_window,
+	TP_PROTO(const struct xlend_window *w, bool made),
+	TP_ARGS(w, made),
+	TP_STRUCT__entry(
+		__field(u64, gfn)
+		__field(u64, nr)
+		__field(u64, serial)
+		__field(unsigned long, addr)
+		__field(u32, id)
+		__field(u16, domid)
+		__field(bool, made)
+	),
+	TP_fast_assign(
+		__entry->gfn = w->gfn;
+		__entry->nr = w->nr;
+		__entry->serial = w->serial;
+		__entry->addr = w->addr;
+		__entry->id = w->id;
+		__entry->domid = w->dom->domid;
+		__entry->made = made;
+	),
+	TP_printk("d%u window %llu id %u gfn %#llx+%llu addr %#lx %s",
+		  __entry->domid, __entry->serial, __entry->id, __entry->gfn,
+		  __entry->nr, __entry->addr,
+		  __entry->made ? "made" : "destroyed")
+);
+
+#endif /* _XLEND_TRACE_H */
+
+#undef TRACE_INCLUDE_PATH
+#undef TRACE_INCLUDE_FILE
+#define TRACE_INCLUDE_PATH .
+#define TRACE_INCLUDE_FILE trace
+#include <trace/define_trace.h>
