@@ -29,7 +29,13 @@ struct suite {
 #define W(slot)		(GUEST_WINDOW + (uint64_t)(slot) * PAGE)
 
 #define SUITES(X) \
-	X(smoke, 120, 0)
+	X(smoke, 180, 0) \
+	X(access, 300, 0) \
+	X(hostile, 300, 0) \
+	X(race, 300, PV_ONLY) \
+	X(stale, 400, PV_ONLY) \
+	X(counter, 300, PV_ONLY) \
+	X(progress, 300, 0)
 
 #define X(n, l, f) void suite_##n(void);
 SUITES(X)
