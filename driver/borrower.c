@@ -286,8 +286,8 @@ static const struct file_operations xlend_borrower_fops = {
  *
  * Context: process, no locks held.
  * Return: 0; -EINVAL for an argument that is wrong by itself; -ESRCH without
- * such a domain; -EPERM without privilege over it; -EOPNOTSUPP for one with
- * too many vCPUs; -ENOSPC when it has no room for an ioreq server; -ENOMEM;
+ * such a domain; -EPERM without privilege over it; -EOPNOTSUPP for a PV one, or
+ * one with too many vCPUs; -ENOSPC when it has no room for an ioreq server; -ENOMEM;
  * others as the hypervisor returns them.
  */
 int xlend_borrower_open(struct xen_lend_borrower *arg, struct file **file)

@@ -122,6 +122,8 @@ static void xlend_lend_run(struct xlend_window *w, unsigned long base,
 	rc = xlend_hc_lend(w->dom->domid, w->handle, base + from, to - from, rw,
 			   s->frames + from, s->status + from);
 	trace_xen_lend_lend(w, base + from, to - from, rw, rc);
+	if (rc == -ENOENT || rc == -ESRCH)
+		rc = -ENODEV;
 
 	for (i = from; i < to; i++) {
 		unsigned long slot = base + i;
@@ -367,6 +369,7 @@ unlock:
  * Return: 0;
  * -ESHUTDOWN: the window is being destroyed;
  * -ESRCH: the process is gone;
+ * -ENODEV: the borrower is gone;
  * -EFAULT: nothing is mapped there, or only a reservation, or beyond the end of
  *  a file, or it cannot be read;
  * -EACCES: mapped without this permission;

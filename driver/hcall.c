@@ -265,7 +265,7 @@ int xlend_hc_crash(domid_t domid)
  * @domid: the domain
  * @nr: set
  *
- * Return: 0, -ESRCH without such a domain, -EINVAL for a PV one, -EPERM.
+ * Return: 0; -ESRCH without such a domain; -EOPNOTSUPP for a PV one; -EPERM.
  */
 int xlend_hc_vcpus(domid_t domid, unsigned int *nr)
 {
@@ -274,7 +274,7 @@ int xlend_hc_vcpus(domid_t domid, unsigned int *nr)
 
 	if (!rc)
 		*nr = op.vcpus.nr;
-	return rc;
+	return rc == -EINVAL ? -EOPNOTSUPP : rc;
 }
 
 /**

@@ -96,7 +96,7 @@ static int xlend_window_link(struct xlend_window *w)
 
 	spin_lock(&d->lock);
 	if (d->gone) {
-		rc = -ESRCH;
+		rc = -ENODEV;
 		goto out;
 	}
 	if (b->nr_windows >= b->max_windows ||
@@ -327,7 +327,7 @@ static int xlend_window_check(const struct xlend_borrower *b,
  * Return: 0; -EINVAL, -E2BIG; -EFBIG for more pages than a window may have;
  * -ERANGE outside the descriptor's range; -EFAULT for @uarg or a span outside
  * the address space; -ENOSPC for too many windows; -EEXIST if it overlaps
- * another or guest memory; -ESRCH if the borrower is gone; -ENOMEM; others as
+ * another or guest memory; -ENODEV if the borrower is gone; -ENOMEM; others as
  * the hypervisor returns them.
  */
 long xlend_window_create(struct xlend_borrower *b, void __user *uarg)
@@ -374,8 +374,11 @@ long xlend_window_create(struct xlend_borrower *b, void __user *uarg)
 
 	rc = xlend_hc_create(w->dom->domid, w->dom->server, w->gfn, w->nr,
 			     &w->handle);
-	if (rc)
+	if (rc) {
+		if (rc == -ESRCH)
+			rc = -ENODEV;
 		goto remove;
+	}
 
 	mutex_lock(&w->lock);
 	smp_store_release(&w->ready, true); /* after the handle */
@@ -426,12 +429,14 @@ void xlend_window_destroy(struct xlend_window *w)
 	xlend_window_unlink(w);
 
 	mutex_lock(&w->lock);
+	WRITE_ONCE(w->ready, false);
+	xlend_revoke_locked(w, 0, w->nr - 1);
+	mutex_unlock(&w->lock);
+
+	/* Pauses the domain: not under the lock. */
 	rc = xlend_hc_destroy(w->dom->domid, w->handle);
 	if (rc)
 		xlend_promise_broken(w, rc);
-	WRITE_ONCE(w->ready, false);
-	w->nr_lent = 0;
-	mutex_unlock(&w->lock);
 	trace_xen_lend_window(w, false);
 
 	xlend_slots_abort(w->dom, w);
@@ -523,7 +528,7 @@ static int xlend_range_out(void __user *uarg, struct xen_lend_range *arg,
  *
  * Return: 0; -EINVAL, -E2BIG, -ENOENT; -ERANGE outside the window; -EROFS to
  * write in a window that is read-only; -EPERM if the span is not the caller's;
- * -EINTR; or the error of the first page that failed, see xlend_fault().
+ * -EINTR; -ENODEV if the borrower is gone; or the error of the first page that failed, see xlend_fault().
  */
 long xlend_window_populate(struct xlend_borrower *b, void __user *uarg)
 {
@@ -544,6 +549,9 @@ long xlend_window_populate(struct xlend_borrower *b, void __user *uarg)
 
 	rc = -EPERM;
 	if (w->mm != current->mm)
+		goto out;
+	rc = -ENODEV;
+	if (READ_ONCE(w->dom->gone))
 		goto out;
 	rc = -ENOMEM;
 	scratch = kmalloc(sizeof(*scratch), GFP_KERNEL_ACCOUNT);
