@@ -67,11 +67,12 @@ static void xlend_domain_died(struct xlend_domain *d)
 	};
 	struct xlend_borrower *b;
 
+	/* Before its number can become another's, see xlend_window_create(). */
+	WRITE_ONCE(d->gone, true);
 	/* Drops the page that keeps Xen from freeing the domain. */
 	xlend_domain_stop(d);
 
 	spin_lock(&d->lock);
-	WRITE_ONCE(d->gone, true);
 	list_for_each_entry(b, &d->borrowers, node)
 		xlend_event(b, &ev);
 	spin_unlock(&d->lock);
@@ -287,8 +288,8 @@ static const struct file_operations xlend_borrower_fops = {
  * Context: process, no locks held.
  * Return: 0; -EINVAL for an argument that is wrong by itself; -ESRCH without
  * such a domain; -EPERM without privilege over it; -EOPNOTSUPP for a PV one, or
- * one with too many vCPUs; -ENOSPC when it has no room for an ioreq server; -ENOMEM;
- * others as the hypervisor returns them.
+ * one with too many vCPUs; -ENOSPC when it has no room for an ioreq server;
+ * -ENOMEM; others as the hypervisor returns them.
  */
 int xlend_borrower_open(struct xen_lend_borrower *arg, struct file **file)
 {

@@ -214,60 +214,70 @@ static u64 xlend_ones(unsigned int size)
 }
 
 /*
- * One item of an access by value, in one or, across a boundary, two pages that
- * may be of different windows.
+ * Access one page by value.  -ESHUTDOWN: the request is not ours any more, or
+ * the window is being destroyed.
+ */
+static int xlend_serve_part(struct xlend_slot *s, u32 gen, u64 addr,
+			    struct xlend_access *acc,
+			    struct xlend_scratch *scratch)
+{
+	u64 gfn = addr >> PAGE_SHIFT;
+	unsigned int flags = XLEND_FAULT_PATIENT;
+	struct xlend_window *w;
+	int rc = -ESHUTDOWN;
+
+	if (acc->write)
+		flags |= XLEND_FAULT_WRITE;
+
+	w = xlend_window_find(s->dom, gfn);
+	if (!w)
+		return -ENOENT;
+	if (!xlend_slot_claim(s, gen, w))
+		goto put;
+	rc = xlend_fault(w, gfn - w->gfn, flags, 1, acc, scratch);
+	xlend_slot_claim(s, gen, NULL);
+
+	xlend_count(w, &w->stats.copies, 1);
+	if (rc && rc != -ESHUTDOWN) {
+		xlend_count(w, &w->stats.errors, 1);
+		xlend_event_window(w, XEN_LEND_EVENT_FAULT, rc, s->vcpu, addr);
+	}
+put:
+	xlend_window_put(w);
+	return rc;
+}
+
+/*
+ * Access one item by value.  Across the boundary of two pages, which may be of
+ * different windows, it is done byte by byte.
  */
 static int xlend_serve_item(struct xlend_slot *s, u32 gen, u64 addr,
 			    unsigned int size, bool write, u64 *value,
 			    struct xlend_scratch *scratch)
 {
-	unsigned int done, part;
-	int rc = 0, err;
+	unsigned int part = offset_in_page(addr) + size <= PAGE_SIZE ? size : 1;
+	unsigned int done;
+	u64 got = 0;
+	int rc;
 
 	for (done = 0; done < size; done += part) {
-		unsigned int shift = done * 8;
-		u64 mask;
 		struct xlend_access acc = {
 			.offset = offset_in_page(addr + done),
+			.size = part,
 			.write = write,
+			.value = *value >> (done * 8),
 		};
-		struct xlend_window *w;
 
-		/* Whole if it can be, else byte by byte. */
-		part = PAGE_SIZE - acc.offset >= size ? size : 1;
-		acc.size = part;
-		acc.value = *value >> shift;
-
-		w = xlend_window_find(s->dom, (addr + done) >> PAGE_SHIFT);
-		if (!w) {
-			err = -ENOENT;
-		} else if (!xlend_slot_claim(s, gen, w)) {
-			xlend_window_put(w);
-			return -ESHUTDOWN;
-		} else {
-			err = xlend_fault(w, ((addr + done) >> PAGE_SHIFT) - w->gfn,
-					  XLEND_FAULT_PATIENT |
-					  (write ? XLEND_FAULT_WRITE : 0),
-					  1, &acc, scratch);
-			xlend_count(w, &w->stats.copies, 1);
-			if (err && err != -ESHUTDOWN) {
-				xlend_count(w, &w->stats.errors, 1);
-				xlend_event_window(w, XEN_LEND_EVENT_FAULT, err,
-						   s->vcpu, addr + done);
-			}
-			xlend_slot_claim(s, gen, NULL);
-			xlend_window_put(w);
-		}
-		if (err) {
-			acc.value = ~0ULL;
-			rc = err;
-		}
-		if (!write) {
-			mask = xlend_ones(part) << shift;
-			*value = (*value & ~mask) | ((acc.value << shift) & mask);
-		}
+		rc = xlend_serve_part(s, gen, addr + done, &acc, scratch);
+		if (rc == -ESHUTDOWN)
+			return rc;
+		if (rc)
+			acc.value = xlend_ones(part);
+		got |= acc.value << (done * 8);
 	}
-	return rc;
+	if (!write)
+		*value = got;
+	return 0;
 }
 
 /*
@@ -295,8 +305,8 @@ static u64 xlend_serve_copy(struct xlend_slot *s, u32 gen,
 
 	for (i = 0; i < req->count; i++) {
 		if (xlend_serve_item(s, gen, addr, req->size, write, &value,
-				     scratch) == -ESHUTDOWN)
-			break;
+				     scratch))
+			return ~0ULL;
 		if (req->bits & XLEND_IOREQ_DOWN)
 			addr -= req->size;
 		else
@@ -334,6 +344,7 @@ static void xlend_job_work(struct work_struct *work)
 		 * marks it before it looks who has claimed it.
 		 */
 		w = xlend_window_find(d, req.addr >> PAGE_SHIFT);
+		/* Pairs with the release of the handle when it is made. */
 		if (!w || !smp_load_acquire(&w->ready) || w->handle != req.data)
 			break;
 		if (!xlend_slot_claim(s, gen, w))

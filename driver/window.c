@@ -166,6 +166,7 @@ void xlend_revoke_locked(struct xlend_window *w, unsigned long first,
 			 unsigned long last)
 {
 	unsigned long start, end, next, n, pages = 0, calls = 0;
+	u64 since, ns, ns_max = 0, ns_total = 0;
 	int rc;
 
 	lockdep_assert_held(&w->lock);
@@ -184,10 +185,14 @@ void xlend_revoke_locked(struct xlend_window *w, unsigned long first,
 			n += end - next;
 		}
 
+		since = ktime_get_ns();
 		rc = xlend_hc_revoke(w->dom->domid, w->handle, start,
 				     end - start);
 		if (rc)
 			xlend_promise_broken(w, rc);
+		ns = ktime_get_ns() - since;
+		ns_total += ns;
+		ns_max = max(ns_max, ns);
 		trace_xen_lend_revoke(w, start, end - start, n);
 		bitmap_clear(w->lent, start, end - start);
 		bitmap_clear(w->writable, start, end - start);
@@ -201,6 +206,8 @@ void xlend_revoke_locked(struct xlend_window *w, unsigned long first,
 		spin_lock(&w->stat_lock);
 		w->stats.revokes += pages;
 		w->stats.revoke_calls += calls;
+		w->stats.revoke_total_ns += ns_total;
+		w->stats.revoke_max_ns = max(w->stats.revoke_max_ns, ns_max);
 		spin_unlock(&w->stat_lock);
 	}
 }
@@ -213,7 +220,6 @@ static bool xlend_invalidate(struct mmu_interval_notifier *ni,
 	u64 since = ktime_get_ns();
 	unsigned long first, last;
 	bool died = false;
-	u64 ns;
 
 	if (mmu_notifier_range_blockable(range))
 		mutex_lock(&w->lock);
@@ -234,13 +240,9 @@ static bool xlend_invalidate(struct mmu_interval_notifier *ni,
 	}
 	mutex_unlock(&w->lock);
 
-	ns = ktime_get_ns() - since;
-	trace_xen_lend_invalidate(w, range->start, range->end, range->event, ns);
-	spin_lock(&w->stat_lock);
-	w->stats.invalidations++;
-	w->stats.revoke_total_ns += ns;
-	w->stats.revoke_max_ns = max(w->stats.revoke_max_ns, ns);
-	spin_unlock(&w->stat_lock);
+	trace_xen_lend_invalidate(w, range->start, range->end, range->event,
+				  ktime_get_ns() - since);
+	xlend_count(w, &w->stats.invalidations, 1);
 
 	/* The notifier is inserted before the window has become one. */
 	if (died)
@@ -377,6 +379,16 @@ long xlend_window_create(struct xlend_borrower *b, void __user *uarg)
 	if (rc) {
 		if (rc == -ESRCH)
 			rc = -ENODEV;
+		goto remove;
+	}
+
+	/*
+	 * The number may be another domain's by now, one with a server of ours
+	 * of the same id.  It was not while the domain was not yet gone.
+	 */
+	if (READ_ONCE(w->dom->gone)) {
+		xlend_hc_destroy(w->dom->domid, w->handle);
+		rc = -ENODEV;
 		goto remove;
 	}
 
@@ -528,7 +540,8 @@ static int xlend_range_out(void __user *uarg, struct xen_lend_range *arg,
  *
  * Return: 0; -EINVAL, -E2BIG, -ENOENT; -ERANGE outside the window; -EROFS to
  * write in a window that is read-only; -EPERM if the span is not the caller's;
- * -EINTR; -ENODEV if the borrower is gone; or the error of the first page that failed, see xlend_fault().
+ * -EINTR; -ENODEV if the borrower is gone; or the error of the first page that
+ * failed, see xlend_fault().
  */
 long xlend_window_populate(struct xlend_borrower *b, void __user *uarg)
 {
@@ -570,6 +583,8 @@ long xlend_window_populate(struct xlend_borrower *b, void __user *uarg)
 		}
 		rc = xlend_fault(w, first + i, flags, XLEND_BATCH, NULL,
 				 scratch);
+		if (rc == -ESHUTDOWN)
+			rc = -ENOENT;
 		if (rc)
 			break;
 		cond_resched();
