@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Takes pages from under the guest, in ways that keep their content. */
+#ifndef DEMO_EVICT_H
+#define DEMO_EVICT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "record.h"
+
+/* A buffer that was placed in the span */
+struct region {
+    char *addr;
+    size_t len;
+    bool shared;        /* else private and anonymous */
+};
+
+struct evictor {
+    const struct region *regions;
+    unsigned n_regions;
+    unsigned seed;
+    int reclaim_fd;     /* memory.reclaim of our cgroup, or -1 */
+    unsigned moves;     /* pages that may still be moved by soft-offlining */
+};
+
+/*
+ * Finds out which ways work here; puts this process into a memory cgroup of
+ * its own if it can.  Says what does not work.
+ */
+void evictor_init(struct evictor *e, const struct region *regions, unsigned n);
+
+/*
+ * Evicts something by the next way in turn, or by one that works.  Fills in
+ * kind and pages.  Returns 0, or -1 with errno set when that failed.
+ */
+int evictor_step(struct evictor *e, struct evicted *what);
+
+#endif
