@@ -258,7 +258,7 @@ static void stack(void)
 	at("stacks in the window");
 	empty(20, 4);
 	gop(g, 0, GOP_STACK, STK_INT, W(21));
-	eq(gret(g, 0, 0), W(21) - 152, "interrupt frame pushed into an empty slot");
+	eq(gret(g, 0, 0), W(21) - 128, "interrupt frame pushed into an empty slot");
 	eq(gret(g, 0, 1), 1, "... once");
 	empty(20, 4);
 	gop(g, 0, GOP_STACK, STK_INT, W(22) + 64);

@@ -22,7 +22,7 @@ void suite_smoke(void)
 	eq(gtrap(g, 0), 6, "an exception comes back as a result");
 	gop(g, 1, GOP_READ, 1UL << 46, 8);
 	eq(gtrap(g, 1), 14, "and a page fault on the other vCPU");
-	eq(gop(g, 1, GOP_STACK, STK_INT, 0x180000), 0x180000 - 152, "interrupt frame on another stack");
+	eq(gop(g, 1, GOP_STACK, STK_INT, 0x180000), 0x180000 - 128, "interrupt frame on another stack");
 	eq(gop(g, 0, GOP_HYPERCALL, __HYPERVISOR_xen_version, 0) >> 16, 4, "hypercalls: Xen 4");
 	gop(g, 0, GOP_FILL, 0x180000, 4096, 7);
 	eq(gop(g, 1, GOP_CHECK, 0x180000, 4096, 7), 0, "one vCPU reads what the other wrote");

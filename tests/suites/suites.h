@@ -31,7 +31,12 @@ struct suite {
 #define SUITES(X) \
 	X(smoke, 180, 0) \
 	X(access, 300, 0) \
+	X(abi, 300, 0) \
 	X(hostile, 300, 0) \
+	X(frames, 300, 0) \
+	X(teardown, 400, 0) \
+	X(nomem, 300, 0) \
+	X(iommu, 120, 0) \
 	X(race, 300, PV_ONLY) \
 	X(stale, 400, PV_ONLY) \
 	X(counter, 300, PV_ONLY) \
