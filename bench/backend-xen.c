@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -177,7 +178,8 @@ static int xen_counters(struct counters *c)
 static int xen_trace(const char *file)
 {
 	static pid_t child = -1;
-	int status;
+	struct stat st;
+	int status, i;
 
 	if (file) {
 		child = fork();
@@ -190,7 +192,16 @@ static int xen_trace(const char *file)
 			       "0x0028f000", file, NULL);
 			_exit(127);
 		}
-		return 0;
+		/* dom0 itself fills it: once there is something, it is on. */
+		for (i = 0; i < 300; i++) {
+			usleep(100000);
+			if (!stat(file, &st) && st.st_size)
+				return 0;
+			if (waitpid(child, &status, WNOHANG) == child)
+				break;
+		}
+		complain("xentrace writes nothing");
+		return -1;
 	}
 	kill(child, SIGINT);
 	if (waitpid(child, &status, 0) != child)

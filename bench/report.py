@@ -154,12 +154,13 @@ HYPERCALLS = {
     20: "grant_table_op", 21: "vm_assist", 23: "iret", 24: "vcpu_op", 25: "set_segment_base", 26: "mmuext_op",
     29: "sched_op", 32: "event_channel_op", 33: "physdev_op", 35: "sysctl", 36: "domctl", 41: "dm_op",
 }
+# SVM's codes: there is no VMX in this machine.
 EXITS = {0x60: "interrupt", 0x72: "cpuid", 0x77: "pause", 0x78: "hlt", 0x7b: "port", 0x7c: "msr", 0x81: "vmmcall",
          0x400: "nested page fault"}
 
 TRC_LOST = 0x1F001
 TRC_CPU_CHANGE = 0x1F003
-TRC_VMEXIT = (0x81002, 0x81102)
+TRC_SVM_EXIT = (0x81003, 0x81103)
 TRC_HYPERCALL = 0x20100D
 TRC_SUBCALL = 0x20200E
 
@@ -192,7 +193,7 @@ def read_trace(path, t0, t1):
         if event == TRC_LOST:
             raise Broken(f"{path}: Xen lost trace records")
         seen += 1
-        if event in TRC_VMEXIT and words:
+        if event in TRC_SVM_EXIT and words:
             name = EXITS.get(words[0], f"exit {words[0]:#x}")
             exits[name] = exits.get(name, 0) + 1
         elif event in (TRC_HYPERCALL, TRC_SUBCALL) and words:
@@ -529,7 +530,7 @@ def self_test():
             return struct.pack(f"<IQ{len(words)}I", 1 << 31 | len(words) << 28 | event, tsc, *words)
 
         trace = struct.pack("<III", 2 << 28 | TRC_CPU_CHANGE, 0, 100)
-        trace += rec(TRC_VMEXIT[0], 5, 0x400, 0) + rec(TRC_VMEXIT[1], 15, 0x400, 0, 0) + rec(TRC_HYPERCALL, 16, 12)
+        trace += rec(TRC_SVM_EXIT[0], 5, 0x400, 0) + rec(TRC_SVM_EXIT[1], 15, 0x400, 0, 0) + rec(TRC_HYPERCALL, 16, 12)
         got = read_trace(put("t", trace), 10, 20)
         expect(got == ({"nested page fault": 1}, {"memory_op": 1}), "a trace is counted between its times")
         for what, data_, t0, t1 in (("cut", trace[:-1], 10, 20), ("empty", b"", 10, 20), ("of another time", trace, 90, 99),
