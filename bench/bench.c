@@ -441,7 +441,7 @@ static void run_round(void)
 	for (k = 0; k < LENDER_NR_KINDS; k++) {
 		v[n].kind = k;
 		v[n++].around = 1;
-		if (backend.around) {
+		if (backend.around && opt.around != 1) {
 			v[n].kind = k;
 			v[n++].around = opt.around;
 		}
