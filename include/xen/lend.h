@@ -48,8 +48,9 @@
  *   data   the window's id
  *   dir    IOREQ_READ or IOREQ_WRITE
  *   count  faults in a row of this vCPU on this frame without progress: 1
- *          unless the last frame lent there was taken back before any vCPU
- *          had used it in the way that faults now
+ *          unless, since the one before, nothing was lent there, or the last
+ *          frame lent there was taken back before any vCPU had used it in
+ *          the way that faults now (where the CPU notes that: AMD)
  *   size   0
  * all else is 0.
  */
@@ -57,11 +58,13 @@
 struct xen_mem_lend_info {
     uint32_t version;           /* OUT XENLEND_VERSION */
     uint32_t features;          /* OUT */
-    uint64_t max_slots;         /* OUT most slots of one window */
+    uint64_t max_slots;         /* OUT most slots: of a window, and of all
+                                   windows of one borrower together */
     uint32_t max_windows;       /* OUT most windows of one borrower */
     uint32_t pad;               /* OUT 0 */
 };
 
+/* Nothing may be mapped there, nor in [0xfec00000, 0xfef00000). */
 struct xen_mem_lend_create {
     uint64_t gfn;               /* IN first frame of the window */
     uint64_t nr;                /* IN frames (slots), 1 to max_slots */
@@ -69,6 +72,11 @@ struct xen_mem_lend_create {
     uint32_t pad;               /* IN 0 */
 };
 
+/*
+ * With status each slot has its own result; without, the first slot that
+ * fails ends XENLEND_lend with its error.  Either way slots may be lent when
+ * the call fails: revoke the range.
+ */
 struct xen_mem_lend_range {
     uint64_t first;             /* IN first slot */
     uint64_t nr;                /* IN slots; first + nr <= window's slots */
