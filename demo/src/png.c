@@ -28,7 +28,8 @@ static void chunk(FILE *f, const char *type, const uint8_t *data, uint32_t len)
         crc = crc32(crc, data, len);
     put32(tail, crc);
     fwrite(head, 1, 8, f);
-    fwrite(data, 1, len, f);
+    if (len)
+        fwrite(data, 1, len, f);
     fwrite(tail, 1, 4, f);
 }
 
