@@ -100,11 +100,11 @@ int xenlend_info(xenlend_handle *handle, struct xenlend_info *info);
  * the guest-physical range [gpa, gpa + len) of domain domid: at most
  * max_windows at a time, 0 for as many as the driver allows.
  *
- * EINVAL: gpa or len misaligned, len 0, the range wraps or lies beyond what
- * the guest can address, max_windows too large.  ESRCH: no such domain.
- * EPERM: this process or this domain has no privilege over it.  EOPNOTSUPP:
- * memory cannot be lent to this domain (not HVM or PVH, or one of the
- * hypervisor's restrictions).
+ * EINVAL: gpa or len misaligned, len 0, the range wraps, max_windows too
+ * large, a reserved domain number.  ESRCH: no such domain.  EPERM: this
+ * process or this domain has no privilege over it.  EOPNOTSUPP: memory cannot
+ * be lent to this domain (not HVM or PVH, or more than 128 vCPUs).  ENOSPC:
+ * it has no room for another ioreq server.
  */
 xenlend_borrower *xenlend_borrower_open(xenlend_handle *handle, uint32_t domid,
                                         uint64_t gpa, uint64_t len,
@@ -163,9 +163,11 @@ int xenlend_recv_fd(int socket);
  * just as gpa is.  cookie is the caller's own and comes back in events.
  * The frames must be empty in the guest (no RAM, no other window).
  *
- * EINVAL: gpa or len misaligned or 0, unknown flags or policy.  ERANGE: not
- * inside the borrower's range.  EEXIST, EBUSY: something is there already.
- * ENOSPC: too many windows.  ENODEV: the domain is gone.
+ * EINVAL: gpa misaligned, len misaligned or 0, unknown flags or policy.
+ * ERANGE: not inside the borrower's range.  EFBIG: larger than the driver
+ * allows.  EEXIST: something is there already.  ENOSPC: too many windows.
+ * ENODEV, ESRCH: the domain is gone.  EOPNOTSUPP, EBUSY: the hypervisor cannot
+ * lend to this domain as it is (docs/abi.md has the list).
  */
 xenlend_window *xenlend_window_create(xenlend_borrower *borrower, uint64_t gpa,
                                       uint64_t len, unsigned flags,
@@ -174,7 +176,8 @@ xenlend_window *xenlend_window_create(xenlend_borrower *borrower, uint64_t gpa,
 /*
  * The same, with a span of the caller's: len bytes at addr.  What is mapped
  * there is not touched, now or when the window is destroyed; there may also
- * be holes.  EINVAL: addr is NULL or misaligned.
+ * be holes.  EINVAL: addr is NULL or misaligned.  EFAULT: not an address range
+ * of this process.
  */
 xenlend_window *xenlend_window_create_at(xenlend_borrower *borrower,
                                          void *addr, uint64_t gpa,
@@ -228,8 +231,10 @@ int xenlend_window_remove(xenlend_window *window, uint64_t offset,
  * error.
  *
  * EINVAL, ERANGE: the range.  EFAULT, EACCES: nothing is mapped at
- * offset + *done, or without the right.  EINTR: a signal came.  ENODEV: the
- * domain is gone.
+ * offset + *done, or without the right.  EROFS: XENLEND_WINDOW_WRITE for a
+ * window that was made without it.  EOPNOTSUPP, EPERM, ELOOP: what is mapped
+ * there cannot be lent, is not this domain's, was taken away again each time.
+ * EINTR: a signal came.  EPERM: not the process that made the window.
  */
 int xenlend_window_populate(xenlend_window *window, uint64_t offset,
                             uint64_t len, unsigned flags, uint64_t *done);
@@ -279,7 +284,7 @@ int xenlend_window_stats(xenlend_window *window, struct xenlend_stats *stats);
 
 struct xenlend_event {
     uint32_t type;      /* XENLEND_EVENT_* */
-    int32_t error;      /* FAULT: why, a positive errno; else 0 */
+    int32_t error;      /* FAULT: why, an errno as populate's; else 0 */
     uint32_t id;        /* window, or 0 */
     uint32_t vcpu;      /* FAULT: the guest's vCPU */
     uint64_t cookie;    /* the window's */
