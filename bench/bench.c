@@ -29,7 +29,7 @@ static struct {
 	unsigned int timeout;		/* seconds for one command */
 	const char *trace;
 	FILE *out;
-} opt = { .pages = 512, .rounds = 5, .warmups = 1, .timeout = 60 };
+} opt = { .pages = 256, .rounds = 5, .warmups = 1, .timeout = 60 };
 
 static volatile struct bench_comm *comm;
 static volatile uint64_t *samples;
@@ -524,7 +524,7 @@ static void usage(void)
 {
 	printf("Usage: %s [-n PAGES] [-r ROUNDS] [-w WARMUPS] [-a AROUND] "
 	       "[-t SECONDS] [-x FILE] [-o FILE] [-- BACKEND'S OPTIONS]\n"
-	       "  -n  pages of the window, 64 to %u, a multiple of 64 (512)\n"
+	       "  -n  pages of the window, 64 to %u, a multiple of 64 (256)\n"
 	       "  -r  rounds (5)\n"
 	       "  -w  rounds before them that the report leaves out (1)\n"
 	       "  -a  fault-around, pages: the second setting beside 1 (the "

@@ -306,26 +306,27 @@ class Report:
     def latency(self):
         rows = []
 
-        def row(text, half, metric, kind, around):
+        def row(text, half, metric, kind, around, base=None):
             s = half.pooled(metric, kind, around)
             if not s:
-                return
+                raise Broken(f"{metric}/{kind}: not measured by {half.name}")
             q = [min(s)] + [quantile(s, x) for x in (0.5, 0.9, 0.99)]
-            rows.append([text, str(len(s))] + [show(v) for v in q])
+            ratio = [f"{a / b:.1f}" if b else "-" for a, b in zip(q, base)][:2] if base else ["", ""]
+            rows.append([text, str(len(s))] + [show(v) for v in q] + ratio)
             self.data["latency"].append({
                 "metric": metric, "kind": kind, "bench": half.name, "around": around, "n": len(s),
                 "min_us": q[0], "p50_us": q[1], "p90_us": q[2], "p99_us": q[3]})
+            return q
 
         for kind in KINDS:
             for metric, text in (("fault_present", "present"), ("fault_absent", "absent")):
-                row(f"{kind}, {text}: KVM", self.kvm, metric, kind, 1)
-                row(f"{kind}, {text}: xenlend", self.xen, metric, kind, 1)
+                base = row(f"{kind}, {text}: KVM", self.kvm, metric, kind, 1)
+                row(f"{kind}, {text}: xenlend", self.xen, metric, kind, 1, base)
             if self.around > 1:
                 row(f"{kind}, present: xenlend, a fault that brings {self.around}", self.xen, "fault_group", kind,
                     self.around)
-        if not rows:
-            raise Broken("no fault latencies in the records")
-        self.out += table(["one fault, as the guest sees it", "faults", "min", "median", "p90", "p99"], rows) + [""]
+        self.out += table(["one fault, as the guest sees it", "faults", "min", "median", "p90", "p99", "ratio of min",
+                           "of median"], rows) + [""]
 
     def calibration(self):
         rows = []
@@ -439,6 +440,8 @@ def synthetic(name, factor, around):
                 add("samples", metric, kind, a, samples=lambda f: [100 * factor * f] * 8)
         for metric in ("fault_present", "fault_absent"):
             add("samples", metric, kind, 1, samples=lambda f: [100 * factor, 100 * factor + 1, 900])
+        if around > 1:
+            add("samples", "fault_group", kind, around, samples=lambda f: [100 * factor * around] * 4)
     lines.append({"bench": name, "rec": "end"})
     return lines
 
@@ -515,6 +518,7 @@ def self_test():
         bad("counters of the wrong kind", xen=changed(2, counters=[1]))
         bad("an unknown record", xen=changed(2, rec="surprise"))
         bad("no samples", xen=[{**r, "samples": []} if r["rec"] == "samples" else r for r in good_x])
+        bad("no latencies", kvm=[r for r in good_k if r.get("metric") != "fault_present"])
         bad("another workload", xen=changed(0, pages=128))
         bad("only calibration", xen=[r for r in good_x if r["rec"] != "value" or r["kind"] == ""])
         bad("no calibration", xen=[r for r in good_x if not r.get("metric", "").startswith("cal_")])
