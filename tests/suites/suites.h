@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,7 +41,15 @@ struct suite {
 	X(race, 300, PV_ONLY) \
 	X(stale, 400, PV_ONLY) \
 	X(counter, 300, PV_ONLY) \
-	X(progress, 300, 0)
+	X(progress, 300, 0) \
+	X(ioctl, 300, 0) \
+	X(memory, 400, 0) \
+	X(dirty, 300, 0) \
+	X(process, 500, 0) \
+	X(soak, 200, PV_ONLY) \
+	X(leak, 300, 0) \
+	X(library, 200, 0) \
+	X(linux, 500, PV_ONLY)
 
 #define X(n, l, f) void suite_##n(void);
 SUITES(X)

@@ -1,0 +1,500 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * S7 with the driver: processes, descriptors, modules and domains that end, in any order, at any moment.
+ */
+#include "suites.h"
+#include "drv.h"
+#include <sys/syscall.h>
+#include <pthread.h>
+
+#define PAGES	64
+
+/* What a lender process does before it is killed. */
+enum stage { BORROWER, WINDOW, LENT, FAULTING, POPULATING, EVICTING, MAPPING, NR_STAGES };
+static const char *const stages[] = {
+	"with a borrower descriptor only", "with an empty window", "with everything lent", "with the guest faulting", "while it populates",
+	"while it evicts", "while it maps and unmaps",
+};
+
+static void lender(uint32_t domid, enum stage st, int tell)
+{
+	size_t len = PAGES * PAGE;
+	uint8_t *span = span_new(len);
+	int dev = drv_open(), fd = drv_borrower(dev, domid, GUEST_WINDOW, 1UL << 30, 0), id;
+
+	if (fd < 0)
+		_exit(80);
+	if (st > BORROWER) {
+		id = drv_window(fd, GUEST_WINDOW, len, span, XEN_LEND_WINDOW_WRITE, XEN_LEND_POLICY_ONES, 0);
+		if (id <= 0)
+			_exit(81);
+	}
+	if (st >= LENT)
+		mmap(span, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+	if (st == LENT)
+		memset(span, 5, len);
+	if (st == LENT && drv_populate(fd, id, 0, len, true, NULL))
+		_exit(82);
+	if (write(tell, "r", 1) != 1)
+		_exit(83);
+	for (;;) {
+		switch (st) {
+		case POPULATING:
+			drv_populate(fd, id, 0, len, true, NULL);
+			drv_zap(fd, id, 0, len);
+			break;
+		case EVICTING:
+			madvise(span, len, MADV_PAGEOUT);
+			madvise(span, len, MADV_DONTNEED);
+			break;
+		case MAPPING:
+			munmap(span, len / 2);
+			mmap(span, len / 2, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+			break;
+		default:
+			pause();
+		}
+	}
+}
+
+static int start_lender(uint32_t domid, enum stage st)
+{
+	int p[2], pid;
+	char c;
+
+	if (pipe(p))
+		die("pipe");
+	fflush(stdout);
+	pid = fork();
+	if (!pid) {
+		close(p[0]);
+		signal(SIGTERM, SIG_DFL);
+		lender(domid, st, p[1]);
+		_exit(0);
+	}
+	close(p[1]);
+	if (read(p[0], &c, 1) != 1)
+		die("the lender process did not get ready, %s", stages[st]);
+	close(p[0]);
+	return pid;
+}
+
+static void killed(void)
+{
+	struct guest *g = guest_new(NULL);
+	enum stage st;
+	int pid, status, round;
+
+	for (st = BORROWER; st < NR_STAGES; st++) {
+		unsigned good = 0;
+
+		for (round = 0; round < 3; round++) {
+			at("lender killed %s", stages[st]);
+			pid = start_lender(g->domid, st);
+			if (st >= FAULTING) {
+				gop_start(g, 0, GOP_SPIN_TAG, W(0), PAGES);
+				gop_start(g, 1, GOP_SPIN_READ, W(7), 1);
+				usleep(30000 + 25000 * round);
+			} else if (st == LENT)
+				eqx(g_read(g, W(3)), 0x0505050505050505UL, "lent");
+			kill(pid, SIGKILL);
+			waitpid(pid, &status, 0);
+			if (st >= FAULTING) {
+				/* both vCPUs go on, with ones */
+				good += gop_progress(g, 0, 10, 60) && gop_progress(g, 1, 10, 60);
+				gop_stop(g, 0);
+				gop_stop(g, 1);
+			} else
+				good++;
+			good += g_read(g, W(3)) == ~0UL;
+		}
+		eq(good, 6, "lender killed %s, three times: the vCPUs go on and read ones", stages[st]);
+	}
+	/* and the domain is as good as new */
+	pid = start_lender(g->domid, LENT);
+	eqx(g_read(g, W(3)), 0x0505050505050505UL, "another process lends to the same guest");
+	kill(pid, SIGKILL);
+	waitpid(pid, &status, 0);
+	ok(guest_free(g), "the guest goes away");
+}
+
+/* The other way round: the guest dies first, at each stage. */
+static void guest_dies(void)
+{
+	enum stage st;
+	unsigned gone = 0, n = 0;
+	int pid, status;
+
+	for (st = BORROWER; st < NR_STAGES; st++) {
+		struct guest *g = guest_new(NULL);
+
+		at("guest destroyed %s", stages[st]);
+		pid = start_lender(g->domid, st);
+		if (st >= FAULTING) {
+			gop_start(g, 0, GOP_SPIN_TAG, W(0), PAGES);
+			gop_start(g, 1, GOP_SPIN_READ, W(7), 1);
+			usleep(50000);
+		}
+		n++;
+		gone += guest_free(g);		/* the lender process is still there */
+		kill(pid, SIGKILL);
+		waitpid(pid, &status, 0);
+	}
+	eq(gone, n, "guest destroyed at each stage while its lender lives on: no zombie");
+}
+
+/* A fault that hangs: the page behind the slot comes from a pipe-like file system that nobody serves. */
+static void module_in_use(void)
+{
+	struct lent l = lent_open(PAGES, XEN_LEND_POLICY_ONES);
+	int rc;
+
+	at("module in use");
+	lent_anon(&l, 0, PAGES);
+	g_write(l.g, W(0), 1);
+	rc = syscall(SYS_delete_module, "xen_lend", O_NONBLOCK);
+	ok(rc && (errno == EAGAIN || errno == EBUSY || errno == EWOULDBLOCK), "the module cannot be unloaded while a window exists (%s)", strerror(errno));
+	eq(g_read(l.g, W(0)), 1, "... and goes on working");
+	ok(lent_close(&l), "the guest goes away");
+}
+
+static void module_unload(void)
+{
+	struct guest *g = guest_new(NULL);
+	int rc, i, fd, bad = 0;
+	double end;
+
+	at("unloading the module");
+	for (i = 0; i < 5; i++) {
+		end = now() + 20;
+		do	/* the last job may hold it for a moment */
+			rc = syscall(SYS_delete_module, "xen_lend", O_NONBLOCK);
+		while (rc && errno == EAGAIN && now() < end && !usleep(100000));
+		if (rc) {
+			note("delete_module: %s", strerror(errno));
+			bad++;
+			break;
+		}
+		fd = open("/xenlend/modules/xen-lend.ko", O_RDONLY);
+		rc = fd < 0 ? -1 : syscall(SYS_finit_module, fd, "", 0);
+		if (rc)
+			note("finit_module: %s", strerror(errno));
+		bad += rc != 0;
+		close(fd);
+		if (!rc) {
+			int status, pid;
+
+			for (end = now() + 10; access("/dev/xen/lend", F_OK) && now() < end;)
+				usleep(10000);
+			pid = start_lender(g->domid, LENT);
+			bad += g_read(g, W(3)) != 0x0505050505050505UL;
+			kill(pid, SIGKILL);
+			waitpid(pid, &status, 0);
+		}
+	}
+	eq(bad, 0, "the module is unloaded and loaded five times, with lending in between");
+	ok(guest_free(g), "the guest goes away");
+}
+
+/* Two lender processes and two guests, everything at once. */
+static void two_by_two(void)
+{
+	struct guest *g[2];
+	int pid[2][2], fdm[2], status, i, j, bad = 0;
+	volatile uint64_t *shared[2];
+	char c;
+
+	at("two lenders, two guests");
+	for (i = 0; i < 2; i++) {
+		g[i] = guest_new(NULL);
+		fdm[i] = memfd_create("two", 0);
+		if (ftruncate(fdm[i], PAGES * PAGE))
+			die("ftruncate");
+		shared[i] = mmap(NULL, PAGES * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fdm[i], 0);
+	}
+	/* process i lends buffer i to guest j at its own place: every buffer is in both guests */
+	for (i = 0; i < 2; i++)
+		for (j = 0; j < 2; j++) {
+			int p[2];
+
+			if (pipe(p))
+				die("pipe");
+			fflush(stdout);
+			pid[i][j] = fork();
+			if (!pid[i][j]) {
+				uint8_t *span = span_new(PAGES * PAGE);
+				int dev = drv_open(), fd = drv_borrower(dev, g[j]->domid, GUEST_WINDOW, 1UL << 30, 0);
+				unsigned n = 0;
+
+				if (fd < 0 || drv_window(fd, W(i * PAGES), PAGES * PAGE, span, XEN_LEND_WINDOW_WRITE, 0, 0) <= 0)
+					_exit(80);
+				mmap(span, PAGES * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fdm[i], 0);
+				if (write(p[1], "r", 1) != 1)
+					_exit(81);
+				for (;; n++) {
+					/* evict the pages again and again; their content stays */
+					madvise(span, PAGES * PAGE, MADV_DONTNEED);
+					madvise(span + n % PAGES * PAGE, PAGE, MADV_PAGEOUT);
+					usleep(2000);
+				}
+			}
+			close(p[1]);
+			if (read(p[0], &c, 1) != 1)
+				die("lender %d for guest %d did not get ready", i, j);
+			close(p[0]);
+		}
+	/* both guests count in both buffers, two vCPUs each */
+	for (i = 0; i < 2; i++)
+		for (j = 0; j < 2; j++)
+			gop_start(g[j], i, GOP_SPIN_ADD, W(i * PAGES) + 64, 20000);
+	for (i = 0; i < 2; i++)
+		for (j = 0; j < 2; j++)
+			gop_wait(g[j], i);
+	for (i = 0; i < 2; i++)
+		bad += shared[i][8] != 2 * 20000;
+	eq(bad, 0, "two guests count in two buffers, each lent by two processes under eviction: none lost (%lu, %lu)", (long)shared[0][8], (long)shared[1][8]);
+	for (j = 0; j < 2; j++)
+		gop(g[j], 0, GOP_TOUCH, W(0), 2 * PAGES, 1, 700 + 1000 * j);
+	for (i = bad = 0; i < 2 * PAGES; i++)
+		bad += shared[i / PAGES][i % PAGES * 512] != 1700u + i;
+	eq(bad, 0, "what the second guest wrote last is there");
+	bad = gop(g[0], 0, GOP_TOUCH, W(0), 2 * PAGES, 0) != 2 * PAGES * 1700UL + 2 * PAGES * (2 * PAGES - 1) / 2;
+	eq(bad, 0, "and the first guest reads it");
+	for (i = 0; i < 2; i++)
+		for (j = 0; j < 2; j++) {
+			kill(pid[i][j], SIGKILL);
+			waitpid(pid[i][j], &status, 0);
+		}
+	for (i = 0; i < 2; i++) {
+		ok(guest_free(g[i]), "guest %d goes away", i);
+		munmap((void *)shared[i], PAGES * PAGE);
+		close(fdm[i]);
+	}
+}
+
+static void descriptors(void)
+{
+	struct lent l = lent_open(PAGES, XEN_LEND_POLICY_FAULT);
+	uint8_t *span2 = span_new(PAGES * PAGE);
+	int d, id2, i;
+
+	at("descriptors");
+	lent_anon(&l, 0, 4);
+	g_write(l.g, W(0), 1);
+	gop(l.g, 0, GOP_READ, W(10), 8);
+	eq(gtrap(l.g, 0), 13, "policy fault: nothing behind: #GP");
+	gop(l.g, 0, GOP_WRITE, W(10), 8, 1);
+	eq(gtrap(l.g, 0), 13, "... for a write, too");
+	d = dup(l.fd);
+	close(l.fd);
+	eq(g_read(l.g, W(0)), 1, "the window lives as long as one descriptor does");
+	l.fd = d;
+	id2 = drv_window(l.fd, GUEST_WINDOW + 2 * PAGES * PAGE, PAGES * PAGE, span2, XEN_LEND_WINDOW_WRITE, XEN_LEND_POLICY_ONES, 9);
+	ok(id2 > 0, "a second window with another policy");
+	eqx(g_read(l.g, W(2 * PAGES)), ~0UL, "... reads ones");
+	gop(l.g, 0, GOP_READ, W(10), 8);
+	eq(gtrap(l.g, 0), 13, "... the first still faults");
+	/* a window for reading only */
+	eq(drv_destroy(l.fd, id2), 0, "destroy it");
+	id2 = drv_window(l.fd, GUEST_WINDOW + 2 * PAGES * PAGE, PAGES * PAGE, l.span, 0, XEN_LEND_POLICY_FAULT, 9);
+	eq(g_read(l.g, W(2 * PAGES)), 1, "a window for reading only, over the same span: reads");
+	gop(l.g, 0, GOP_WRITE, W(2 * PAGES), 8, 5);
+	eq(gtrap(l.g, 0), 13, "... a write gets #GP");
+	eq(g_read(l.g, W(0)), 1, "... and changes nothing");
+	err(drv_populate(l.fd, id2, 0, PAGE, true, NULL), -EROFS, "... populate for writing");
+	g_write(l.g, W(0), 2);
+	eq(g_read(l.g, W(2 * PAGES)), 2, "both windows show the same page");
+	madvise(l.span, PAGE, MADV_DONTNEED);
+	eq(g_read(l.g, W(2 * PAGES)), 0, "... and lose it together");
+	for (i = 0; i < 50; i++) {
+		int id3 = drv_window(l.fd, GUEST_WINDOW + 4 * PAGES * PAGE, PAGE, l.span, 0, 0, 0);
+
+		if (id3 <= 0 || drv_destroy(l.fd, id3))
+			break;
+	}
+	eq(i, 50, "windows come and go beside them");
+	ok(lent_close(&l), "the guest goes away");
+	munmap(span2, PAGES * PAGE);
+}
+
+void suite_process(void)
+{
+	xen_open();
+	descriptors();
+	killed();
+	guest_dies();
+	module_in_use();
+	two_by_two();
+	module_unload();
+}
+
+/* ---- nothing is left behind ---- */
+
+static long meminfo(const char *what)
+{
+	char line[200];
+	FILE *f = fopen("/proc/meminfo", "r");
+	long v = -1;
+
+	while (f && fgets(line, sizeof(line), f))
+		if (!strncmp(line, what, strlen(what)) && line[strlen(what)] == ':') {
+			v = atol(line + strlen(what) + 1);
+			break;
+		}
+	if (f)
+		fclose(f);
+	return v;
+}
+
+static void settle(void)
+{
+	FILE *f = fopen("/proc/sys/vm/drop_caches", "w");
+
+	sync();
+	if (f) {
+		fprintf(f, "3\n");
+		fclose(f);
+	}
+	usleep(300000);
+}
+
+void suite_leak(void)
+{
+	size_t len = 256 * PAGE;
+	struct guest *g;
+	uint8_t *span;
+	int dev, fd = -1, id, i, bad = 0;
+	long free0 = 0, free1, slab0 = 0, slab1, mem0 = 0, mem1;
+
+	xen_open();
+	g = guest_new(NULL);
+	dev = drv_open();
+	span = span_new(len);
+	for (i = 0; i < 1040; i++) {
+		at("cycle %d", i);
+		if (i == 40) {
+			if (fd >= 0)
+				close(fd);
+			fd = -1;
+			settle();
+			free0 = xen_free_pages();
+			slab0 = meminfo("SUnreclaim");
+			mem0 = meminfo("MemAvailable");
+		}
+		/* the descriptor and its ioreq server, too, now and then */
+		if (fd >= 0 && i % 10 == 0) {
+			close(fd);
+			fd = -1;
+		}
+		if (fd < 0)
+			fd = drv_borrower(dev, g->domid, GUEST_WINDOW, 1UL << 30, 0);
+		if (fd < 0)
+			die("borrower: %s", strerror(-fd));
+		id = drv_window(fd, GUEST_WINDOW, len, span, XEN_LEND_WINDOW_WRITE, 0, 0);
+		bad += id <= 0;
+		mmap(span, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+		if (i % 4 == 0)
+			bad += gop(g, i & 1, GOP_TOUCH, W(0), 16, 1, i) != 0;
+		else
+			bad += drv_populate(fd, id, 0, len, i & 1, NULL) != 0;
+		if (i % 3)
+			bad += drv_destroy(fd, id) != 0;
+		else {
+			close(fd);
+			fd = -1;
+		}
+	}
+	if (fd >= 0)
+		close(fd);
+	munmap(span, len);
+	settle();
+	free1 = xen_free_pages();
+	slab1 = meminfo("SUnreclaim");
+	mem1 = meminfo("MemAvailable");
+	eq(bad, 0, "1,040 windows created, used, destroyed or closed");
+	ok(free1 + 32 >= free0, "Xen's free pages are back after 1,000 cycles (%ld, %ld)", free0, free1);
+	ok(slab1 - slab0 < 1500, "the lender's slab is back (%ld kB, %ld kB)", slab0, slab1);
+	ok(mem0 - mem1 < 8192, "the lender's memory is back (%ld kB, %ld kB available)", mem0, mem1);
+	close(dev);
+	ok(guest_free(g), "the guest goes away");
+}
+
+/* ---- everything at random ---- */
+
+static volatile bool soaking;
+static struct lent s;
+#define SOAK_PAGES 96
+
+static void *chaos(void *arg)
+{
+	unsigned seed = (uintptr_t)arg;
+	long n = 0;
+
+	while (soaking) {
+		unsigned i = rand_r(&seed) % SOAK_PAGES, k = 1 + rand_r(&seed) % 8;
+		uint8_t *p = s.span + i * PAGE;
+
+		if (i + k > SOAK_PAGES)
+			k = SOAK_PAGES - i;
+		switch (rand_r(&seed) % 8) {
+		case 0: madvise(p, k * PAGE, MADV_DONTNEED); break;	/* memfd: the content stays */
+		case 1: madvise(p, k * PAGE, MADV_PAGEOUT); break;
+		case 2:
+			mprotect(p, k * PAGE, PROT_READ);
+			mprotect(p, k * PAGE, PROT_READ | PROT_WRITE);
+			break;
+		case 3: drv_zap(s.fd, s.id, i * PAGE, k * PAGE); break;
+		case 4: drv_populate(s.fd, s.id, i * PAGE, k * PAGE, rand_r(&seed) & 1, NULL); break;
+		case 5: madvise(p, k * PAGE, MADV_COLD); break;
+		case 6:
+			if (n % 64 == 0) {
+				int pid = fork(), st;
+
+				if (!pid)
+					_exit(0);
+				waitpid(pid, &st, 0);
+			}
+			break;
+		case 7: *(volatile uint8_t *)(p + 8); break;
+		}
+		n++;
+	}
+	return (void *)n;
+}
+
+void suite_soak(void)
+{
+	struct xen_lend_stats st;
+	pthread_t t[2];
+	void *n[2];
+	int m;
+
+	xen_open();
+	s = lent_open(SOAK_PAGES, XEN_LEND_POLICY_ONES);
+	m = memfd_create("soak", 0);
+	if (ftruncate(m, SOAK_PAGES * PAGE))
+		die("ftruncate");
+	lent_map(&s, 0, SOAK_PAGES, PROT_READ | PROT_WRITE, MAP_SHARED, m, 0);
+	at("soak");
+	soaking = true;
+	gop_start(s.g, 0, GOP_SPIN_TAG, W(0), SOAK_PAGES);
+	gop_start(s.g, 1, GOP_SPIN_TAG, W(0), SOAK_PAGES);
+	pthread_create(&t[0], NULL, chaos, (void *)1);
+	pthread_create(&t[1], NULL, chaos, (void *)2);
+	sleep(25);
+	soaking = false;
+	pthread_join(t[0], &n[0]);
+	pthread_join(t[1], &n[1]);
+	ok(gop_progress(s.g, 0, 10, 60) && gop_progress(s.g, 1, 10, 60), "the guest goes on");
+	gop_stop(s.g, 0);
+	gop_stop(s.g, 1);
+	st = drv_st(s.fd, s.id);
+	eq(gret(s.g, 0, 1) + gret(s.g, 1, 1), 0, "both vCPUs found all their tags (%lu and %lu rounds over %u pages, %ld disturbances)",
+	   (long)gret(s.g, 0, 0), (long)gret(s.g, 1, 0), SOAK_PAGES, (long)n[0] + (long)n[1]);
+	note("faults %lu, lends %lu, revokes %lu, retries %lu, stalls %lu, errors %lu", (long)(st.faults_read + st.faults_write), (long)st.lends,
+	     (long)st.revokes, (long)st.retries, (long)st.stalls, (long)st.errors);
+	eq(st.errors, 0, "no fault met the policy");
+	ok(st.revokes > 50, "pages were taken back all the time");
+	close(m);
+	ok(lent_close(&s), "the guest goes away");
+}
