@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Unit tests of numbers in and out.  TAP on stdout. */
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "../src/tool.h"
+
+static int n, failed;
+
+static void ok(int good, const char *what)
+{
+    printf("%sok %d - %s\n", good ? "" : "not ", ++n, what);
+    failed += !good;
+}
+
+static void size(const char *text, int good, uint64_t want)
+{
+    char what[80];
+    uint64_t v = 99;
+    int r = parse_size(text, &v);
+
+    snprintf(what, sizeof(what), "size '%s'", text);
+    ok(good ? !r && v == want : r < 0, what);
+}
+
+static void shown(const char *got, const char *want)
+{
+    char what[80];
+
+    snprintf(what, sizeof(what), "shown as %s", want);
+    ok(!strcmp(got, want), what);
+    if (strcmp(got, want))
+        printf("# as %s\n", got);
+}
+
+int main(void)
+{
+    uint64_t v;
+    double s;
+
+    size("0", 1, 0);
+    size("4096", 1, 4096);
+    size("010", 1, 10);
+    size("0x1000", 1, 4096);
+    size("0XfF", 1, 255);
+    size("8G", 1, 8ull << 30);
+    size("0x10k", 1, 16 << 10);
+    size("16777215T", 1, 16777215ull << 40);
+    size("16777216T", 0, 0);
+    size("18446744073709551615", 1, UINT64_MAX);
+    size("18446744073709551616", 0, 0);
+    size("", 0, 0);
+    size("-1", 0, 0);
+    size(" 1", 0, 0);
+    size("+1", 0, 0);
+    size("1KB", 0, 0);
+    size("1X", 0, 0);
+    size("K", 0, 0);
+    size("0x", 0, 0);
+    size("1.5M", 0, 0);
+    ok(parse_u64("1K", &v) < 0, "a plain number has no suffix");
+    ok(!parse_u64("7", &v) && v == 7, "a plain number");
+
+    ok(!parse_seconds("0.25", &s) && s == 0.25, "seconds");
+    ok(parse_seconds("0", &s) && parse_seconds("-1", &s) && parse_seconds("nan", &s) && parse_seconds("inf", &s) &&
+       parse_seconds("1s", &s) && parse_seconds("", &s) && parse_seconds("1e9", &s), "seconds that are none");
+
+    shown(show_size(0), "0B");
+    shown(show_size(1023), "1023B");
+    shown(show_size(4096), "4K");
+    shown(show_size(1536), "1.5K");
+    shown(show_size(64 << 20), "64M");
+    shown(show_size(UINT64_MAX), "16.0E");
+    shown(show_ns(0), "0ns");
+    shown(show_ns(999), "999ns");
+    shown(show_ns(1500), "1.5us");
+    shown(show_ns(123456), "123us");
+    shown(show_ns(2500000), "2.5ms");
+    shown(show_ns(12345678901), "12s");
+
+    ok(!strcmp(process_name(0), "-") && !strcmp(process_name(4000000000u), "-"), "no such process");
+    ok(strcmp(process_name(getpid()), "-") != 0, "this process has a name");
+    printf("1..%d\n", n);
+    return failed != 0;
+}
