@@ -73,8 +73,11 @@ static void xlend_domain_died(struct xlend_domain *d)
 	xlend_domain_stop(d);
 
 	spin_lock(&d->lock);
-	list_for_each_entry(b, &d->borrowers, node)
+	list_for_each_entry(b, &d->borrowers, node) {
 		xlend_event(b, &ev);
+		smp_store_release(&b->gone_told, true); /* after the event */
+		wake_up_interruptible(&b->wait);
+	}
 	spin_unlock(&d->lock);
 }
 
@@ -315,7 +318,6 @@ int xlend_borrower_open(struct xen_lend_borrower *arg, struct file **file)
 	xa_init(&b->windows);
 	spin_lock_init(&b->ev_lock);
 	INIT_KFIFO(b->events);
-	mutex_init(&b->read_lock);
 	init_waitqueue_head(&b->wait);
 
 	mutex_lock(&xlend_domains_lock);

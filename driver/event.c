@@ -86,6 +86,13 @@ static bool xlend_event_waits(struct xlend_borrower *b)
 	return some;
 }
 
+/* Whether no event waits and none will come. */
+static bool xlend_event_end(struct xlend_borrower *b)
+{
+	/* Its last event was queued before this was set. */
+	return smp_load_acquire(&b->gone_told) && !xlend_event_waits(b);
+}
+
 /**
  * xlend_event_read - read(2) of a borrower descriptor
  * @file: the descriptor
@@ -107,34 +114,23 @@ ssize_t xlend_event_read(struct file *file, char __user *buf, size_t len,
 	if (len < sizeof(ev))
 		return -EINVAL;
 
-	if (mutex_lock_interruptible(&b->read_lock))
-		return -ERESTARTSYS;
-
 	for (;;) {
 		while (len - done >= sizeof(ev) && xlend_event_get(b, &ev)) {
-			if (copy_to_user(buf + done, &ev, sizeof(ev))) {
-				rc = -EFAULT;
-				goto out;
-			}
+			if (copy_to_user(buf + done, &ev, sizeof(ev)))
+				return done ? done : -EFAULT;
 			done += sizeof(ev);
 		}
-		rc = 0;
 		if (done)
-			break;
-		if (READ_ONCE(b->dom->gone) && !xlend_event_waits(b))
-			break;
-		if (file->f_flags & O_NONBLOCK) {
-			rc = -EAGAIN;
-			break;
-		}
+			return done;
+		if (xlend_event_end(b))
+			return 0;
+		if (file->f_flags & O_NONBLOCK)
+			return -EAGAIN;
 		rc = wait_event_interruptible(b->wait, xlend_event_waits(b) ||
-					      READ_ONCE(b->dom->gone));
+					      READ_ONCE(b->gone_told));
 		if (rc)
-			break;
+			return rc;
 	}
-out:
-	mutex_unlock(&b->read_lock);
-	return done ? done : rc;
 }
 
 /**
@@ -152,7 +148,7 @@ __poll_t xlend_event_poll(struct file *file, struct poll_table_struct *pt)
 	poll_wait(file, &b->wait, pt);
 	if (xlend_event_waits(b))
 		mask |= EPOLLIN | EPOLLRDNORM;
-	if (READ_ONCE(b->dom->gone))
+	if (READ_ONCE(b->gone_told))
 		mask |= EPOLLHUP;
 	return mask;
 }

@@ -158,6 +158,10 @@ static void xlend_lend_run(struct xlend_window *w, unsigned long base,
 			xlend_revoke_locked(w, slot, slot);
 			s->status[i] = rc ?: -EAGAIN;
 			break;
+		case -EINVAL:
+			/* Not a frame of ours, says Xen. */
+			s->status[i] = -EPERM;
+			break;
 		}
 	}
 

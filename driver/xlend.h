@@ -210,7 +210,7 @@ struct xlend_borrower {
 	spinlock_t ev_lock;		/* events, ev_lost */
 	DECLARE_KFIFO(events, struct xen_lend_event, 64);
 	bool ev_lost;			/* events were dropped after the last */
-	struct mutex read_lock;		/* one reader at a time */
+	bool gone_told;			/* the event of the domain's death is queued */
 	wait_queue_head_t wait;
 };
 
