@@ -207,16 +207,24 @@ def read_trace(path, t0, t1):
 
 # --- the tables
 
+UNITS = ((1e3, "ms", 1e3), (1, "µs", 1), (0, "ns", 1e-3))
+
+
+def three(v):
+    """Three significant digits, without an exponent."""
+    return f"{v:.0f}" if v >= 100 else f"{v:.1f}" if v >= 10 else f"{v:.2f}"
+
+
 def show(us):
-    if us >= 1000:
-        return f"{us / 1000:.2f} ms"
-    return f"{us:.1f} µs" if us >= 100 else f"{us:.2f} µs" if us >= 1 else f"{us * 1000:.0f} ns"
+    unit, scale = next((u, s) for least, u, s in UNITS if us >= least)
+    return f"{three(us / scale)} {unit}"
 
 
 def cell(values):
-    if not values:
-        return "-"
-    return f"{show(median(values))} ({show(min(values))} to {show(max(values))})"
+    """Median (least to greatest), all in the median's unit."""
+    m = median(values)
+    unit, scale = next((u, s) for least, u, s in UNITS if m >= least)
+    return f"{three(m / scale)} ({three(min(values) / scale)} to {three(max(values) / scale)}) {unit}"
 
 
 def table(head, rows, align=" ---: |"):
@@ -270,14 +278,18 @@ class Report:
     def speed_ratio(self):
         """How much slower the machine computed in Xen's boot: by the loop that no hypervisor takes part in."""
         pair = [h.per_round("cal_guest_compute") for h in (self.xen, self.kvm)]
-        if None in pair or min(median(p) for p in pair) <= 0:
+        if None in pair or min(min(p) for p in pair) <= 0:
             raise Broken("no calibration in the records")
-        return median(pair[0]) / median(pair[1])
+        return min(pair[0]) / min(pair[1])
 
-    def ratio(self, x, k):
-        if not x or not k or not median(k):
-            return None
-        return median(x) / median(k)
+    @staticmethod
+    def ratio(x, k, of=median):
+        return of(x) / of(k) if of(k) else None
+
+    def ratios(self, x, k):
+        """Of the medians (of the least)."""
+        r = [self.ratio(x, k, of) for of in (median, min)]
+        return "-" if None in r else f"{three(r[0])} ({three(r[1])})"
 
     def comparison(self, title, metrics, per):
         head = [title, "KVM", "xenlend, 1 page a fault", "ratio"]
@@ -292,15 +304,15 @@ class Report:
                 a = self.xen.per_round(metric, kind, self.around) if both else None
                 if not k or not x or (both and not a):
                     raise Broken(f"{metric}/{kind}: not measured in both halves")
-                row = [f"{kind}: {text}", cell(k), cell(x), f"{self.ratio(x, k):.2f}"]
+                row = [f"{kind}: {text}", cell(k), cell(x), self.ratios(x, k)]
                 if both:
-                    row += [cell(a), f"{self.ratio(a, k):.2f}"]
+                    row += [cell(a), self.ratios(a, k)]
                 rows.append(row)
                 self.data["rows"].append({
                     "metric": metric, "kind": kind, "per": per, "kvm_us": k, "xenlend_us": x,
-                    "xenlend_around_us": a, "ratio": self.ratio(x, k),
+                    "xenlend_around_us": a, "ratio": self.ratio(x, k), "ratio_of_least": self.ratio(x, k, min),
                     "ratio_around": self.ratio(a, k) if both else None,
-                    "ratio_same_speed": self.ratio(x, k) / self.speed})
+                    "ratio_around_of_least": self.ratio(a, k, min) if both else None})
         self.out += table(head, rows) + [""]
 
     def latency(self):
@@ -334,59 +346,64 @@ class Report:
             x, k = self.xen.per_round(metric), self.kvm.per_round(metric)
             if not x or not k:
                 raise Broken(f"{metric}: not measured in both halves")
-            rows.append([text, cell(k), cell(x), f"{self.ratio(x, k):.2f}" if median(k) else "-"])
+            rows.append([text, cell(k), cell(x), self.ratios(x, k)])
             self.data["calibration"].append({"metric": metric, "kvm_us": k, "xenlend_us": x, "ratio": self.ratio(x, k)})
         self.out += table(["calibration", "KVM's boot", "Xen's boot", "ratio"], rows) + [""]
 
     def counts(self):
         rows = []
 
-        def add(text, half, key, names):
+        def add(text, half, key, names, calls=False):
             c = half.counters.get(key)
             if not c:
                 return
-            found = {name: c.get(name, 0) / c[""] for name in names}
-            rows.append([text, ", ".join(f"{k} {v:.2f}" for k, v in found.items())])
+            n = half.head["rounds"] if calls else c[""]
+            found = {name: c.get(name, 0) / n for name in names}
+            rows.append([text, ", ".join(f"{k} {three(v)}" for k, v in found.items())])
             self.data["counts"].append({"bench": half.name, "metric": key[0], "kind": key[1], "around": key[2],
-                                        **found})
+                                        "per": "call" if calls else "page", **found})
 
+        lend = ("faults_write", "interrupts", "lend_calls", "lends", "retries")
         for kind in KINDS:
-            for metric, text in (("cold_present", "cold touch"), ("again_dropped", "again after MADV_DONTNEED")):
-                add(f"KVM, {kind}, {text}", self.kvm, (metric, kind, 1),
-                    ("pf_taken", "pf_fixed", "exits", "irq_exits"))
-                for around in sorted({1, self.around}):
-                    add(f"xenlend, {kind}, {text}, {around} a fault", self.xen, (metric, kind, around),
-                        ("faults_write", "interrupts", "lend_calls", "lends", "retries"))
+            add(f"{kind}, cold touch, each page: KVM", self.kvm, ("cold_present", kind, 1),
+                ("pf_taken", "pf_fixed", "exits", "irq_exits"))
+            for around in sorted({1, self.around}):
+                add(f"{kind}, cold touch, each page: xenlend, {around} a fault", self.xen,
+                    ("cold_present", kind, around), lend)
+            if self.around > 1:
+                add(f"{kind}, again after MADV_DONTNEED, each page: xenlend, {self.around} a fault", self.xen,
+                    ("again_dropped", kind, self.around), lend)
             for metric, text in (("drop_spin", "MADV_DONTNEED of the range"), ("forbid_spin", "mprotect of the range")):
-                add(f"KVM, {kind}, {text}", self.kvm, (metric, kind, 1), ("exits", "tlb_flush"))
-                add(f"xenlend, {kind}, {text}", self.xen, (metric, kind, 1),
-                    ("invalidations", "revoke_calls", "revokes"))
+                add(f"{kind}, {text}, each call: KVM", self.kvm, (metric, kind, 1), ("exits", "tlb_flush"), True)
+                add(f"{kind}, {text}, each call: xenlend", self.xen, (metric, kind, 1),
+                    ("invalidations", "revoke_calls", "revokes"), True)
         t = self.xen.trace
         if t:
             path = os.path.join(os.path.dirname(self.xen.path), "bench-xen.trace")
             exits, calls = read_trace(path, t["t0"], t["t1"])
             n = t["n"]
             for text, what in (("exits of the guest", exits), ("hypercalls of dom0", calls)):
-                rows.append([f"xenlend, {t.get('kind', '?')}, cold touch, 1 a fault: {text}, from Xen's trace "
-                            f"({n} pages)", f"{sum(what.values()) / n:.2f}: " + ", ".join(
-                                f"{k} {v / n:.2f}" for k, v in sorted(what.items(), key=lambda i: -i[1]))])
+                rows.append([f"{t.get('kind', '?')}, cold touch, each page: xenlend, 1 a fault: all {text} by Xen's "
+                             f"trace of {n} pages", f"{three(sum(what.values()) / n)}: " + ", ".join(
+                                 f"{k} {three(v / n)}" for k, v in sorted(what.items(), key=lambda i: -i[1]))])
             self.data["trace"] = {"n": n, "exits": exits, "hypercalls": calls}
         if rows:
-            self.out += table(["events, for each page touched or taken", "count"], rows, " --- |") + [""]
+            self.out += table(["events", "number"], rows, " --- |") + [""]
 
     def build(self):
         x, k = self.xen.head, self.kvm.head
         self.out += ["# xenlend and KVM, the same guest program", ""]
         self.out += [
-            f"Window of {x['pages']} pages of 4 KiB, {x['rounds']} rounds on Xen and {k['rounds']} on KVM, after warm-up. "
-            "Each cell: the median of the rounds (least to greatest). Two boots of the same emulated machine: only "
-            "ratios mean anything. "
-            f"In Xen's boot the guest's arithmetic took {self.speed:.2f} times what it took in KVM's; the ratios are "
-            "not corrected for that (bench.json has both).",
-            "",
-            f"Xen's boot: Linux {x.get('kernel')}, {x.get('cpus')} dom0 CPU(s), THP {x.get('thp')}, shmem "
-            f"{x.get('shmem_thp')}. KVM's boot: Linux {k.get('kernel')}, {k.get('cpus')} CPU(s), THP {k.get('thp')}, "
-            f"shmem {k.get('shmem_thp')}. The window's memory is small pages in both (MADV_NOHUGEPAGE).", ""]
+            f"A window of {x['pages']} pages of 4 KiB; {x['rounds']} rounds on Xen and {k['rounds']} on KVM, after "
+            "warm-up. A cell is the median of the rounds (least to greatest), a ratio xenlend/KVM that of the medians "
+            "(of the least). Two boots of the same emulated machine: only ratios mean anything, and the host's other "
+            "work is in the spread. "
+            f"The guest's arithmetic took {self.speed:.2f} times as long in Xen's boot as in KVM's; ratios are not "
+            "corrected for it.", ""]
+        for what, h, cpus in (("Xen's", x, "dom0 CPU(s)"), ("KVM's", k, "CPU(s)")):
+            self.out += [f"{what} boot: Linux {h.get('kernel')}, {h.get('cpus')} {cpus}, transparent huge pages: "
+                         f"{h.get('thp') or 'none'}, for shmem: {h.get('shmem_thp') or 'none'}.", ""]
+        self.out += ["The window's memory is small pages in both (MADV_NOHUGEPAGE).", ""]
         self.out += ["## Touching, for each page, as the guest sees it", ""]
         self.comparison("touch", TOUCH, "page")
         self.out += ["## One fault", ""]
@@ -474,7 +491,7 @@ def self_test():
         rows = {(r["metric"], r["kind"]): r for r in data["rows"]}
         expect(abs(rows["cold_present", "memfd"]["ratio"] - 3) < 1e-9, "the ratio is the ratio")
         expect(abs(median(rows["drop_spin", "anon"]["kvm_us"]) - 0.15) < 1e-9, "ticks become microseconds a page")
-        expect("3.00" in text and len(text.splitlines()) > 40, "the table is printed")
+        expect("3.00 (3.00)" in text and len(text.splitlines()) > 40, "the table is printed")
         expect(len(rows) == len(KINDS) * len(TOUCH + REVOKE + REVOKE_ONE), "every row is there")
         one = [r for r in data["latency"] if r["bench"] == "xenlend" and r["metric"] == "fault_present"][0]
         expect(one["min_us"] == 0.3 and one["n"] == 6, "latencies are pooled over the rounds, without the warm-up")
