@@ -336,6 +336,7 @@ static void from_dom0(void)
 			ok(xc_domain_populate_physmap_exact(xch, g->domid, 1, 0, 0, &one), "dom0 populates %s", targets[t].name);
 			ok(xc_domain_add_to_physmap(xch, g->domid, XENMAPSPACE_shared_info, 0, gfn), "dom0 puts shared_info over %s", targets[t].name);
 			ok(xc_domain_add_to_physmap(xch, g->domid, XENMAPSPACE_gmfn, RAM_GFN, gfn), "dom0 moves RAM over %s", targets[t].name);
+			xc_domain_iomem_permission(xch, g->domid, 0xb8, 1, 1);
 			rc = xc_domain_memory_mapping(xch, g->domid, gfn, 0xb8, 1, 1);
 			ok(rc, "dom0 maps MMIO over %s", targets[t].name);
 			if (!rc)
