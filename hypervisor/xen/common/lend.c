@@ -143,6 +143,19 @@ static int window_unlink(struct lend_window *w, struct domain *d)
     return 0;
 }
 
+/* Preemptible: to be called again after -ERESTART. */
+static int window_teardown(struct lend_window *w, struct domain *d)
+{
+    window_kill(w);
+
+    /* Slots below the cursor are empty, and stay so now. */
+    w->cursor = window_revoke(w, w->cursor, w->range.nr);
+    if ( w->cursor < w->range.nr )
+        return -ERESTART;
+
+    return window_unlink(w, d);
+}
+
 static int lend_create(struct domain *d, struct xen_mem_lend *op,
                        unsigned long *done)
 {
@@ -389,13 +402,7 @@ static int lend_on_window(struct domain *d, struct lend_window *w,
         return rc ?: lend_slots(w, op, done);
 
     case XENLEND_destroy:
-        window_kill(w);
-
-        *done = window_revoke(w, min(*done, w->range.nr), w->range.nr);
-        if ( *done < w->range.nr )
-            return -ERESTART;
-
-        return window_unlink(w, d);
+        return window_teardown(w, d);
 
     case XENLEND_query:
         lend_query(w, &op->u.query);
@@ -603,20 +610,9 @@ void lend_server_gone(struct domain *d, const struct ioreq_server *s)
     spin_unlock(&lend_lock);
 }
 
-static int window_teardown(struct lend_window *w, struct domain *d)
-{
-    window_kill(w);
-
-    if ( window_revoke(w, 0, w->range.nr) < w->range.nr )
-        return -ERESTART;
-
-    return window_unlink(w, d);
-}
-
 /* d dies, or starts anew.  None of its vCPUs runs. */
 int lend_borrower_teardown(struct domain *d)
 {
-    struct lend_domain *old;
     unsigned int i;
 
     if ( !d->lend )
@@ -645,14 +641,18 @@ int lend_borrower_teardown(struct domain *d)
             return -ERESTART;
     }
 
-    /* Windows of a domain that lives on may have been created meanwhile. */
-    spin_lock(&lend_lock);
-    old = d->lend->table.slots ? NULL : d->lend;
-    if ( old )
-        d->lend = NULL;
-    spin_unlock(&lend_lock);
+    /* Its vCPUs look at this without a lock. */
+    if ( d->is_dying )
+    {
+        struct lend_domain *old;
 
-    xfree(old);
+        spin_lock(&lend_lock);
+        old = d->lend;
+        d->lend = NULL;
+        spin_unlock(&lend_lock);
+
+        xfree(old);
+    }
 
     return 0;
 }

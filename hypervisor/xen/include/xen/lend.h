@@ -54,6 +54,7 @@ struct lend_window {
      */
     spinlock_t lock;
     bool dead;                      /* lends no more */
+    unsigned long cursor;           /* how far teardown has come */
 
     /* Counted by the borrower's vCPUs, which may hold the p2m lock. */
     spinlock_t stat_lock;
