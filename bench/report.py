@@ -466,6 +466,7 @@ def synthetic(name, factor, around):
 def self_test():
     failures = []
     count = 0
+    print("# suite: report", flush=True)
 
     def expect(ok, what):
         nonlocal count
