@@ -29,7 +29,7 @@ static struct {
 	unsigned int timeout;		/* seconds for one command */
 	const char *trace;
 	FILE *out;
-} opt = { .pages = 256, .rounds = 5, .warmups = 1, .timeout = 60 };
+} opt = { .pages = 256, .rounds = 5, .warmups = 1, .timeout = 300 };
 
 static volatile struct bench_comm *comm;
 static volatile uint64_t *samples;
@@ -529,7 +529,7 @@ static void usage(void)
 	       "  -w  rounds before them that the report leaves out (1)\n"
 	       "  -a  fault-around, pages: the second setting beside 1 (the "
 	       "backend's own)\n"
-	       "  -t  time for one command to the guest (60)\n"
+	       "  -t  time for one command to the guest (300)\n"
 	       "  -x  once more with the hypervisor's trace, to FILE\n"
 	       "  -o  append the records to FILE, not to standard output\n",
 	       program_invocation_short_name, BENCH_MAX_SAMPLES);
