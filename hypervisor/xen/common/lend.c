@@ -249,7 +249,7 @@ static int lend_create(struct domain *d, struct xen_mem_lend *op,
     return rc;
 }
 
-/* Up to LEND_BATCH slots; each has its own result, unless the window is dead. */
+/* Up to LEND_BATCH slots: each has its result, unless the window is dead. */
 static int lend_batch(struct lend_window *w, unsigned long first,
                       unsigned int nr, const uint64_t *frames, bool write,
                       int *status)

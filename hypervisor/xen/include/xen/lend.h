@@ -40,7 +40,8 @@ struct lend_window {
     struct lend_range range;
     struct list_head list;          /* all windows; lend_lock */
     unsigned int refcnt;            /* lend_lock */
-    struct domain *borrower;        /* no reference: dead is set before it goes */
+    /* No reference: the window is dead, and empty, before it goes. */
+    struct domain *borrower;
     struct domain *lender;          /* holds a reference */
     /*
      * NULL in an orphan.  Changes only while the borrower is paused, so that
