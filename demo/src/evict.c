@@ -8,6 +8,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "evict.h"
@@ -142,20 +143,18 @@ static int fork_once(struct evictor *e)
     return waitpid(child, &status, 0) == child && !status ? 0 : -1;
 }
 
-int evictor_step(struct evictor *e, struct evicted *what)
+static double now(void)
 {
-    /* The costly ones more rarely */
-    static const enum eviction turns[] = {
-        EVICT_DONTNEED, EVICT_PAGEOUT, EVICT_MPROTECT, EVICT_PAGEOUT,
-        EVICT_DONTNEED, EVICT_MIGRATE, EVICT_MPROTECT, EVICT_PAGEOUT,
-        EVICT_DONTNEED, EVICT_RECLAIM, EVICT_MPROTECT, EVICT_FORK,
-    };
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return t.tv_sec + t.tv_nsec / 1e9;
+}
+
+static int evict(struct evictor *e, struct evicted *what)
+{
     unsigned pages = 0;
     char *p;
-
-    do
-        what->kind = turns[rnd(e, sizeof(turns) / sizeof(turns[0]))];
-    while (what->kind == EVICT_RECLAIM && e->reclaim_fd < 0);
 
     what->pages = 0;
     switch (what->kind) {
@@ -184,4 +183,23 @@ int evictor_step(struct evictor *e, struct evicted *what)
         errno = EINVAL;
         return -1;
     }
+}
+
+int evictor_step(struct evictor *e, struct evicted *what)
+{
+    /* Seconds between two of the kind: some ways take everything at once. */
+    static const double rest[EVICT_KINDS] = {
+        [EVICT_RECLAIM] = 1.0, [EVICT_MIGRATE] = 0.2, [EVICT_FORK] = 3.0,
+    };
+    double t = now();
+    int r;
+
+    do
+        what->kind = rnd(e, EVICT_KINDS);
+    while (t < e->next[what->kind] ||
+           (what->kind == EVICT_RECLAIM && e->reclaim_fd < 0));
+    r = evict(e, what);
+    what->took = now() - t;
+    e->next[what->kind] = now() + rest[what->kind];
+    return r;
 }

@@ -22,6 +22,7 @@ struct evictor {
     unsigned seed;
     int reclaim_fd;     /* memory.reclaim of our cgroup, or -1 */
     unsigned moves;     /* pages that may still be moved by soft-offlining */
+    double next[EVICT_KINDS];   /* not before (CLOCK_MONOTONIC) */
 };
 
 /*
@@ -31,8 +32,8 @@ struct evictor {
 void evictor_init(struct evictor *e, const struct region *regions, unsigned n);
 
 /*
- * Evicts something by the next way in turn, or by one that works.  Fills in
- * kind and pages.  Returns 0, or -1 with errno set when that failed.
+ * Evicts something, in a way chosen at random.  Fills in kind, pages, took.
+ * Returns 0, or -1 with errno set when that failed.
  */
 int evictor_step(struct evictor *e, struct evicted *what);
 

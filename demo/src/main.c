@@ -39,6 +39,7 @@
 #define SAMPLE_EVERY    0.1     /* seconds */
 #define SHOW_EVERY      2.0
 #define GIVE_UP         120.0   /* without a single row drawn */
+#define MIN_PASSES      2       /* of which the time limit leaves two more */
 
 struct demo {
     struct ivshmem *dev;
@@ -157,11 +158,24 @@ static int take_sample(struct demo *d, struct sample *s)
     return 0;
 }
 
+/*
+ * Enough seen: let the guest finish the pass that it is in, and one more, so that it cannot be beyond by the time
+ * that it reads this.
+ */
+static void wind_down(struct demo *d)
+{
+    uint32_t last = __atomic_load_n(&d->ctl->ticket, __ATOMIC_SEQ_CST) / DEMO_HEIGHT + 2;
+
+    if (last < d->ctl->passes)
+        __atomic_store_n(&d->ctl->passes, last, __ATOMIC_SEQ_CST);
+}
+
 /* Until the guest is done.  0, or -1 with a message. */
-static int watch(struct demo *d, uint32_t passes, int signals)
+static int watch(struct demo *d, double seconds, int signals)
 {
     double shown = -SHOW_EVERY, sampled = -SAMPLE_EVERY, moved = 0;
-    uint32_t rows = 0, quarter = 0;
+    uint32_t rows = 0, pictures = 0;
+    bool winding = false;
     struct sample s = { 0 };
 
     for (;;) {
@@ -184,14 +198,19 @@ static int watch(struct demo *d, uint32_t passes, int signals)
         }
         if (done || t - shown >= SHOW_EVERY) {
             shown = t;
-            show_progress(&s, passes, TOTAL_PAGES, __atomic_load_n(&d->n_evictions, __ATOMIC_RELAXED));
-            if (4 * s.rows / (passes * DEMO_HEIGHT) > quarter || done) {
-                quarter = 4 * s.rows / (passes * DEMO_HEIGHT);
+            show_progress(&s, TOTAL_PAGES, __atomic_load_n(&d->n_evictions, __ATOMIC_RELAXED));
+            /* as it comes into being: half of it, all of it, and what came out */
+            if (done || (pictures < 2 && 2 * s.rows / DEMO_HEIGHT > pictures)) {
+                pictures = 2 * s.rows / DEMO_HEIGHT;
                 show_frame(d->frame);
             }
         }
         if (done)
             return 0;
+        if (!winding && t > seconds && s.rows >= MIN_PASSES * DEMO_HEIGHT) {
+            winding = true;
+            wind_down(d);
+        }
 
         ivshmem_pollfds(d->dev, p + 1);
         if (poll(p, 1 + IVSHMEM_POLLFDS, 50) < 0 && errno != EINTR) {
@@ -221,9 +240,9 @@ static int check(bool good, const char *what)
 }
 
 /* Compares everything that can be; returns how many comparisons failed. */
-static int verify(struct demo *d, uint32_t passes)
+static int verify(struct demo *d)
 {
-    uint32_t *frame = malloc(DEMO_FRAME_SIZE), different = 0, sums_different = 0;
+    uint32_t *frame = malloc(DEMO_FRAME_SIZE), different = 0, sums_different = 0, passes = d->ctl->passes;
     struct demo_sum *sums = malloc(DEMO_SUMS_SIZE);
     uint64_t pixels = (uint64_t)DEMO_WIDTH * DEMO_HEIGHT;
     const struct sample *last = &d->record.samples[d->record.n_samples - 1];
@@ -273,7 +292,7 @@ static int verify(struct demo *d, uint32_t passes)
     return bad;
 }
 
-static int leave(struct demo *d, const char *dir, uint32_t passes)
+static int leave(struct demo *d, const char *dir)
 {
     char path[4][256], title[160];
     const struct sample *last = &d->record.samples[d->record.n_samples - 1];
@@ -283,7 +302,7 @@ static int leave(struct demo *d, const char *dir, uint32_t passes)
     snprintf(path[2], 256, "%s/demo-counters.csv", dir);
     snprintf(path[3], 256, "%s/demo-evictions.csv", dir);
     snprintf(title, sizeof(title), "A guest draws %u x %u pixels %u times, while %llu pages are taken from it",
-             DEMO_WIDTH, DEMO_HEIGHT, passes, (unsigned long long)last->stats.revokes);
+             DEMO_WIDTH, DEMO_HEIGHT, d->ctl->passes, (unsigned long long)last->stats.revokes);
     if (png_write(path[0], d->frame, DEMO_WIDTH, DEMO_HEIGHT) ||
         svg_write(path[1], &d->record, TOTAL_PAGES, title) ||
         record_write_samples(&d->record, path[2]) || record_write_evictions(&d->record, path[3])) {
@@ -295,7 +314,7 @@ static int leave(struct demo *d, const char *dir, uint32_t passes)
 
 static int usage(void)
 {
-    fprintf(stderr, "Usage: xenlend-demo --domain N --results DIR --ready FILE [--passes N]\n"
+    fprintf(stderr, "Usage: xenlend-demo --domain N --results DIR --ready FILE [--passes N] [--seconds N]\n"
             "Serves the demo's guest, which is to be unpaused when FILE has been written to (a FIFO will do).\n");
     return 2;
 }
@@ -327,7 +346,8 @@ int main(int argc, char **argv)
 {
     static const struct option longs[] = {
         { "domain", required_argument, NULL, 'd' }, { "results", required_argument, NULL, 'r' },
-        { "ready", required_argument, NULL, 'y' }, { "passes", required_argument, NULL, 'p' }, { 0 },
+        { "ready", required_argument, NULL, 'y' }, { "passes", required_argument, NULL, 'p' },
+        { "seconds", required_argument, NULL, 's' }, { 0 },
     };
     struct ivshmem_config config = {
         .slot = 1, .address = DEMO_BAR, .size = DEMO_BAR_SIZE, .flags = XENLEND_WINDOW_WRITE,
@@ -338,7 +358,7 @@ int main(int argc, char **argv)
     struct demo d = { 0 };
     xentoollog_logger *logger;
     pthread_t evictor;
-    uint32_t passes = 16;
+    uint32_t passes = 16, seconds = 40;
     int c, signals, bad = 1;
     sigset_t set;
 
@@ -356,6 +376,9 @@ int main(int argc, char **argv)
             break;
         case 'p':
             passes = number(optarg, 4096);
+            break;
+        case 's':
+            seconds = number(optarg, 86400);
             break;
         default:
             return usage();
@@ -387,15 +410,15 @@ int main(int argc, char **argv)
         perror("demo: pthread_create");
         goto out;
     }
-    interrupted = watch(&d, passes, signals) != 0;
+    interrupted = watch(&d, seconds, signals) != 0;
     d.stop = true;
     pthread_join(evictor, NULL);
     if (interrupted)
         goto out;
 
     show_evictions(&d.record);
-    bad = verify(&d, passes);
-    if (leave(&d, results, passes))
+    bad = verify(&d);
+    if (leave(&d, results))
         bad++;
     printf(bad ? "FAILED: something was lost.\n" : "Nothing was lost.\n");
 out:

@@ -73,10 +73,10 @@ int record_write_evictions(const struct record *r, const char *path)
 
     if (!f)
         return -1;
-    fputs("seconds,kind,pages_asked,pages_revoked\n", f);
+    fputs("seconds,kind,pages_asked,pages_revoked,took_seconds\n", f);
     for (unsigned i = 0; i < r->n_evictions; i++)
-        fprintf(f, "%.4f,%s,%u,%u\n", r->evictions[i].t,
+        fprintf(f, "%.4f,%s,%u,%u,%.4f\n", r->evictions[i].t,
                 eviction_names[r->evictions[i].kind], r->evictions[i].pages,
-                r->evictions[i].revoked);
+                r->evictions[i].revoked, r->evictions[i].took);
     return finish(f);
 }

@@ -23,6 +23,7 @@ struct evicted {
     enum eviction kind;
     uint32_t pages;     /* asked for; 0: the kernel's choice */
     uint32_t revoked;   /* taken from the guest meanwhile */
+    double took;        /* seconds */
 };
 
 struct sample {

@@ -17,22 +17,22 @@ static const char *ns(char *buf, uint64_t v)
     return buf;
 }
 
-void show_progress(const struct sample *s, uint32_t passes, unsigned total_pages,
-                   unsigned evictions)
+void show_progress(const struct sample *s, unsigned total_pages, unsigned evictions)
 {
     const struct xenlend_stats *k = &s->stats;
-    uint32_t total = passes * DEMO_HEIGHT;
-    unsigned done = s->rows >= total ? BAR : (unsigned long)s->rows * BAR / total;
-    char bar[BAR + 1], a[24], b[24];
+    uint64_t faults = k->faults_read + k->faults_write;
+    /* of the pass; at the very end the last one is full */
+    unsigned pass = s->rows ? (s->rows - 1) / DEMO_HEIGHT + 1 : 1;
+    unsigned done = (s->rows - (pass - 1) * DEMO_HEIGHT) * BAR / DEMO_HEIGHT;
+    char bar[BAR + 1], a[24], b[24], c[24];
 
     memset(bar, '.', BAR);
     memset(bar, '#', done);
     bar[BAR] = 0;
-    printf("%5.1fs [%s] %3u%% | lent %4llu of %u pages | faults %6llu, again %6llu | %5u evictions took %6llu pages | "
-           "slowest fault %s, revoke %s\n", s->t, bar, (unsigned)(100ul * s->rows / total),
-           (unsigned long long)k->pages_lent, total_pages,
-           (unsigned long long)(k->faults_read + k->faults_write), (unsigned long long)k->refaults, evictions,
-           (unsigned long long)k->revokes, ns(a, k->fault_max_ns), ns(b, k->revoke_max_ns));
+    printf("%5.1fs pass %2u [%s] lent %4llu of %u pages | faults %6llu, again %6llu | evictions %5u took %6llu | "
+           "fault %s, slowest %s; slowest revoke %s\n", s->t, pass, bar, (unsigned long long)k->pages_lent, total_pages,
+           (unsigned long long)faults, (unsigned long long)k->refaults, evictions, (unsigned long long)k->revokes,
+           ns(a, faults ? k->fault_total_ns / faults : 0), ns(b, k->fault_max_ns), ns(c, k->revoke_max_ns));
 }
 
 void show_frame(const volatile uint32_t *frame)
@@ -55,15 +55,19 @@ void show_frame(const volatile uint32_t *frame)
 
 void show_evictions(const struct record *r)
 {
-    printf("%12s %10s %14s\n", "eviction", "times", "pages revoked");
+    printf("%12s %10s %14s %14s\n", "eviction", "times", "pages revoked", "longest");
     for (int k = 0; k < EVICT_KINDS; k++) {
         unsigned times = 0, pages = 0;
+        double longest = 0;
+        char buf[24];
 
         for (unsigned i = 0; i < r->n_evictions; i++)
             if (r->evictions[i].kind == (enum eviction)k) {
                 times++;
                 pages += r->evictions[i].revoked;
+                if (r->evictions[i].took > longest)
+                    longest = r->evictions[i].took;
             }
-        printf("%12s %10u %14u\n", eviction_names[k], times, pages);
+        printf("%12s %10u %14u %14s\n", eviction_names[k], times, pages, ns(buf, longest * 1e9));
     }
 }

@@ -6,8 +6,7 @@
 #include "demo.h"
 #include "record.h"
 
-void show_progress(const struct sample *s, uint32_t passes, unsigned total_pages,
-                   unsigned evictions);
+void show_progress(const struct sample *s, unsigned total_pages, unsigned evictions);
 
 /* The frame as a small picture of characters */
 void show_frame(const volatile uint32_t *frame);

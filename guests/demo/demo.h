@@ -31,7 +31,7 @@ struct demo_sum {
 /* Both sides write: the guest with LOCKed instructions where its processors meet. */
 struct demo_control {
     uint32_t magic;         /* lender, before the guest starts */
-    uint32_t passes;        /* lender: samples for each pixel */
+    uint32_t passes;        /* lender: samples for each pixel; may become less, but not less than is begun */
     uint32_t cpus;          /* guest: processors at work */
     uint32_t finished;      /* guest: processors that are done */
     uint32_t ticket;        /* guest: next (pass * DEMO_HEIGHT + row) to be drawn */

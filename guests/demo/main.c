@@ -13,7 +13,6 @@ static u32 *const frame = (void *)(DEMO_BAR + DEMO_FRAME);
 
 /* In the guest's own memory: checksums of the rows of the last pass */
 static u64 row_hash[DEMO_HEIGHT];
-static u32 passes;
 
 static void draw(u32 row, u32 pass)
 {
@@ -42,10 +41,12 @@ static void draw(u32 row, u32 pass)
 
 static void work(void)
 {
-	u32 total = passes * DEMO_HEIGHT, t;
-
-	while ((t = __atomic_fetch_add(&ctl->ticket, 1, __ATOMIC_SEQ_CST)) < total) {
+	for (;;) {
+		u32 t = __atomic_fetch_add(&ctl->ticket, 1, __ATOMIC_SEQ_CST);
 		u32 pass = t / DEMO_HEIGHT, row = t % DEMO_HEIGHT;
+
+		if (pass >= __atomic_load_n(&ctl->passes, __ATOMIC_SEQ_CST))
+			break;
 
 		/* the other processor may still be at this row, in the pass before */
 		while (__atomic_load_n(&ctl->row_pass[row], __ATOMIC_ACQUIRE) != pass)
@@ -71,7 +72,6 @@ void guest_main(u32 cpu)
 		print("demo guest: no device, or not ours\n");
 		return;
 	}
-	passes = ctl->passes;
 	ctl->cpus = 1;
 	for (i = 1; i < DEMO_MAX_CPUS; i++) {
 		__atomic_fetch_add(&ctl->cpus, 1, __ATOMIC_SEQ_CST);
