@@ -34,7 +34,7 @@ static const char help[] =
     "  --policy ones|fault        for accesses where nothing is placed (ones)\n"
     "  --detach                   go on in the background once the device is there\n"
     "\n"
-    "Sizes take K, M, G or T and may be 0x...  Details: devices/ivshmem/README.md\n";
+    "Sizes take K, M, G or T and may be 0x...  Details: xenlend-ivshmem(1)\n";
 
 struct options {
     struct ivshmem_config config;
