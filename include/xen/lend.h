@@ -48,9 +48,10 @@
  *   data   the window's id
  *   dir    IOREQ_READ or IOREQ_WRITE
  *   count  faults in a row of this vCPU on this frame without progress: 1
- *          unless, since the one before, nothing was lent there, or the last
- *          frame lent there was taken back before any vCPU had used it in
- *          the way that faults now (where the CPU notes that: AMD)
+ *          unless the one before was answered with retry and, since then,
+ *          nothing was lent there, or the last frame lent there was taken
+ *          back before any vCPU had used it in the way that faults now
+ *          (where the CPU notes that: AMD)
  *   size   0
  * all else is 0.
  */

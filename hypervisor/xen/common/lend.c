@@ -442,7 +442,8 @@ long do_memory_lend(XEN_GUEST_HANDLE_PARAM(void) arg, unsigned long done)
         break;
 
     case XENLEND_create:
-        rc = rcu_lock_live_remote_domain_by_id(op.domid, &d);
+        rc = op.domid == DOMID_SELF
+             ? -EPERM : rcu_lock_live_remote_domain_by_id(op.domid, &d);
         if ( rc )
             return rc == -EPERM ? rc : -ESRCH;
 
@@ -566,11 +567,14 @@ void lend_complete_fault(struct vcpu *v)
 
     v->io.lend.pending = false;
 
+    if ( v->io.lend.answer == XENLEND_ANSWER_RETRY )
+        return;
+
+    /* The access does not come back: that is progress, of a kind. */
+    v->io.lend.count = 0;
+
     switch ( v->io.lend.answer )
     {
-    case XENLEND_ANSWER_RETRY:
-        break;
-
     case XENLEND_ANSWER_ONES:
         arch_lend_answer_ones(v);
         break;

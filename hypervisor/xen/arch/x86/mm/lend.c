@@ -432,7 +432,8 @@ enum lend_access lend_nested_fault(unsigned long gfn, unsigned int p2mt,
 
 /*
  * An access by Xen's emulator.  The p2m lock may or may not be held; either
- * way, what is found holds for no longer than this.
+ * way, what is found holds for no longer than this.  server is set only for
+ * LEND_copy.
  */
 enum lend_access lend_emulate(paddr_t gpa, bool write,
                               struct ioreq_server **server)
@@ -440,6 +441,7 @@ enum lend_access lend_emulate(paddr_t gpa, bool write,
     struct domain *currd = current->domain;
     unsigned long gfn = paddr_to_pfn(gpa);
     struct lend_window *w = lend_find(currd, gfn);
+    struct ioreq_server *s;
     p2m_type_t t;
 
     if ( !w )
@@ -451,17 +453,19 @@ enum lend_access lend_emulate(paddr_t gpa, bool write,
 
     lend_count(w, &w->emulated);
 
-    *server = lend_server(w);
-    if ( !*server )
+    s = lend_server(w);
+    if ( !s )
     {
         lend_count(w, &w->unserved);
         return LEND_ones;
     }
 
-    if ( may_access(t, write) )
-        return LEND_copy;
+    if ( !may_access(t, write) )
+        return wants_ones(w, gfn) ? LEND_ones : LEND_fault;
 
-    return wants_ones(w, gfn) ? LEND_ones : LEND_fault;
+    *server = s;
+
+    return LEND_copy;
 }
 
 /* v is current, on its way into the guest. */
