@@ -573,16 +573,10 @@ void lend_complete_fault(struct vcpu *v)
     /* The access does not come back: that is progress, of a kind. */
     v->io.lend.count = 0;
 
-    switch ( v->io.lend.answer )
-    {
-    case XENLEND_ANSWER_ONES:
+    if ( v->io.lend.answer == XENLEND_ANSWER_ONES )
         arch_lend_answer_ones(v);
-        break;
-
-    default:
+    else
         arch_lend_give_up(v);
-        break;
-    }
 }
 
 bool lend_has_windows(const struct domain *d)
