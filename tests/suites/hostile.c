@@ -386,11 +386,11 @@ static void as_lender(void)
 	at("the guest as a lender");
 	m.u.create.gfn = 0x300000;
 	m.u.create.nr = 1;
-	refused(memory_op(XENMEM_lend, &m, sizeof(m)), "the guest creates a window in itself");
+	err(memory_op(XENMEM_lend, &m, sizeof(m)), -EPERM, "the guest creates a window in itself");
 	m.domid = h->domid;
-	refused(memory_op(XENMEM_lend, &m, sizeof(m)), "the guest creates a window in another guest");
+	err(memory_op(XENMEM_lend, &m, sizeof(m)), -EPERM, "the guest creates a window in another guest");
 	m.domid = 0;
-	refused(memory_op(XENMEM_lend, &m, sizeof(m)), "the guest creates a window in dom0");
+	err(memory_op(XENMEM_lend, &m, sizeof(m)), -EPERM, "the guest creates a window in dom0");
 	memset(&m, 0, sizeof(m));
 	m.op = XENLEND_lend;
 	m.domid = g->domid;
