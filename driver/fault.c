@@ -30,7 +30,10 @@
 
 /* Rounds of fault and snapshot lost to invalidations before giving up. */
 #define XLEND_MAX_TRIES		1000
-/* Refusals that may pass (mprotect, no memory) before the policy answers. */
+/*
+ * Refusals that may pass (mprotect, no memory) before the policy answers, with
+ * 1, 2, 4, ... 32, 32, 32 ms between them.
+ */
 #define XLEND_MAX_REFUSALS	8
 
 #define XLEND_PERM_NONE		0
@@ -425,11 +428,7 @@ int xlend_fault(struct xlend_window *w, unsigned long idx, unsigned int flags,
 		    !(flags & XLEND_FAULT_PATIENT) ||
 		    ++refusals > XLEND_MAX_REFUSALS)
 			break;
-		/* 1 ms, and for memory up to 64 ms. */
-		if (rc == -ENOMEM)
-			msleep(1 << min(refusals, 6U));
-		else
-			usleep_range(1000, 2000);
+		fsleep(USEC_PER_MSEC << min(refusals - 1, 5U));
 	}
 
 	/* Not mmput(): it could end the process's address space right here. */
