@@ -317,10 +317,39 @@ static void descriptors(void)
 	munmap(span2, PAGES * PAGE);
 }
 
+/* Somebody destroys the driver's server behind its back, as a clumsy tool stack might. */
+static void server_pulled(void)
+{
+	struct lent l = lent_open(PAGES, XEN_LEND_POLICY_ONES);
+	int fd, id, rc;
+
+	at("server destroyed under the driver");
+	lent_anon(&l, 0, 4);
+	g_write(l.g, W(0), 1);
+	lent_anon(&l, 32, 4);
+	rc = xendevicemodel_destroy_ioreq_server(xdm, l.g->domid, 0);
+	eq(rc, 0, "the driver's ioreq server is destroyed by somebody else");
+	eq(g_read(l.g, W(0)), 1, "what is lent goes on working");
+	eqx(g_read(l.g, W(40)), ~0UL, "the rest reads ones");
+	madvise(l.span, PAGE, MADV_DONTNEED);
+	eqx(g_read(l.g, W(0)), ~0UL, "what Linux takes back is gone for the guest");
+	*(uint64_t *)l.span = 7;
+	eq(drv_zap(l.fd, l.id, 0, PAGES * PAGE), 0, "zap");
+	fd = drv_borrower(l.dev, l.g->domid, GUEST_WINDOW, 1UL << 30, 0);
+	ok(fd >= 0, "a new borrower gets a new server (%d)", fd);
+	id = fd < 0 ? fd : drv_window(fd, W(PAGES), 4 * PAGE, l.span, XEN_LEND_WINDOW_WRITE, 0, 0);
+	if (ok(id > 0, "... and a window (%d)", id))
+		eq(g_read(l.g, W(PAGES)), 7, "... that works");
+	if (fd >= 0)
+		close(fd);
+	ok(lent_close(&l), "the guest goes away");
+}
+
 void suite_process(void)
 {
 	xen_open();
 	descriptors();
+	server_pulled();
 	killed();
 	guest_dies();
 	module_in_use();
