@@ -49,11 +49,14 @@ static int own_cgroup(void)
     return open(CGROUP "/xenlend-demo/memory.reclaim", O_WRONLY | O_CLOEXEC);
 }
 
-void evictor_init(struct evictor *e, const struct region *regions, unsigned n)
+void evictor_init(struct evictor *e, const struct region *regions, unsigned n,
+                  double (*focus)(void *opaque), void *opaque)
 {
     memset(e, 0, sizeof(*e));
     e->regions = regions;
     e->n_regions = n;
+    e->focus = focus;
+    e->opaque = opaque;
     e->seed = 1;
     e->moves = MOVES;
     e->reclaim_fd = own_cgroup();
@@ -66,7 +69,10 @@ static unsigned rnd(struct evictor *e, unsigned n)
     return rand_r(&e->seed) / 16 % n;
 }
 
-/* Pages in a row somewhere in one of the regions */
+/*
+ * Pages in a row in one of the regions: every other time a few where the guest
+ * is at work, else up to max anywhere
+ */
 static char *some(struct evictor *e, bool shared_only, unsigned max,
                   unsigned *pages)
 {
@@ -77,8 +83,16 @@ static char *some(struct evictor *e, bool shared_only, unsigned max,
         r = &e->regions[rnd(e, e->n_regions)];
     while (shared_only && !r->shared);
     total = r->len / PAGE;
-    *pages = 1 + rnd(e, max < total ? max : total);
-    first = rnd(e, total - *pages + 1);
+    if (rnd(e, 2)) {
+        *pages = 1 + rnd(e, max < 8 ? max : 8);
+        first = e->focus(e->opaque) * total;
+        first -= first < *pages / 2 ? first : *pages / 2;
+        if (*pages > total - first)
+            *pages = total - first;
+    } else {
+        *pages = 1 + rnd(e, max < total ? max : total);
+        first = rnd(e, total - *pages + 1);
+    }
     return r->addr + (size_t)first * PAGE;
 }
 
@@ -176,7 +190,7 @@ static int evict(struct evictor *e, struct evicted *what)
         return fork_once(e);
     case EVICT_RECLAIM:
         /* Less than asked for is EAGAIN, and fine. */
-        if (write(e->reclaim_fd, "1M", 2) < 0 && errno != EAGAIN)
+        if (write(e->reclaim_fd, "256K", 4) < 0 && errno != EAGAIN)
             return -1;
         return 0;
     default:
@@ -189,7 +203,7 @@ int evictor_step(struct evictor *e, struct evicted *what)
 {
     /* Seconds between two of the kind: some ways take everything at once. */
     static const double rest[EVICT_KINDS] = {
-        [EVICT_RECLAIM] = 1.0, [EVICT_MIGRATE] = 0.2, [EVICT_FORK] = 3.0,
+        [EVICT_RECLAIM] = 1.0, [EVICT_MIGRATE] = 0.3, [EVICT_FORK] = 4.0,
     };
     double t = now();
     int r;

@@ -23,13 +23,17 @@ struct evictor {
     int reclaim_fd;     /* memory.reclaim of our cgroup, or -1 */
     unsigned moves;     /* pages that may still be moved by soft-offlining */
     double next[EVICT_KINDS];   /* not before (CLOCK_MONOTONIC) */
+    /* How far into its region the guest is at work now, 0 to 1 */
+    double (*focus)(void *opaque);
+    void *opaque;
 };
 
 /*
  * Finds out which ways work here; puts this process into a memory cgroup of
  * its own if it can.  Says what does not work.
  */
-void evictor_init(struct evictor *e, const struct region *regions, unsigned n);
+void evictor_init(struct evictor *e, const struct region *regions, unsigned n,
+                  double (*focus)(void *opaque), void *opaque);
 
 /*
  * Evicts something, in a way chosen at random.  Fills in kind, pages, took.

@@ -40,6 +40,7 @@
 #define SHOW_EVERY      2.0
 #define GIVE_UP         120.0   /* without a single row drawn */
 #define MIN_PASSES      2       /* of which the time limit leaves two more */
+#define ENOUGH_LENT     100     /* pages; with fewer, evicting waits a little */
 
 struct demo {
     struct ivshmem *dev;
@@ -105,6 +106,14 @@ static int place_all(struct demo *d, uint32_t passes)
 
 /* Evicting --------------------------------------------------------------- */
 
+/* Where in the picture the guest is */
+static double focus(void *opaque)
+{
+    struct demo *d = opaque;
+
+    return (double)(__atomic_load_n(&d->ctl->ticket, __ATOMIC_RELAXED) % DEMO_HEIGHT) / DEMO_HEIGHT;
+}
+
 static void *evict(void *arg)
 {
     struct demo *d = arg;
@@ -113,7 +122,7 @@ static void *evict(void *arg)
     struct evictor e;
     unsigned seed = 7;
 
-    evictor_init(&e, d->regions, 3);
+    evictor_init(&e, d->regions, 3, focus, d);
     while (!d->stop) {
         struct evicted what;
 
@@ -131,6 +140,8 @@ static void *evict(void *arg)
         record_eviction(&d->record, &what);
         __atomic_store_n(&d->n_evictions, d->record.n_evictions, __ATOMIC_RELAXED);
         napping((1 + rand_r(&seed) % 10) / 1e3);
+        if (after.pages_lent < ENOUGH_LENT)
+            napping(0.05);
     }
     if (!d->stop)
         d->evictor_failed = true;
