@@ -128,7 +128,7 @@ static void borrowers(void)
 	bor(b->len = 0, -EINVAL, "no length");
 	bor(b->len += 1, -EINVAL, "length misaligned");
 	bor((b->gpa = ~0UL << 12, b->len = 8192), -EINVAL, "range wraps");
-	bor((b->gpa = 4096, b->len = ~0UL << 12), -EINVAL, "range wraps by one page");
+	bor((b->gpa = 8192, b->len = ~0UL << 12), -EINVAL, "range wraps by one page");
 	bor(b->max_windows = ~0U, -EINVAL, "too many windows");
 	bor(b->domid = 0x7000, -ESRCH, "no such domain");
 	bor(b->domid = 0x7ff0, -EINVAL, "DOMID_SELF");

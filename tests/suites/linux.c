@@ -54,7 +54,7 @@ void suite_linux(void)
 		rc = sh("sed 's/^/# /' /tmp/xl-linux.log");
 		return;
 	}
-	rc = sh("mkdir -p /sys/fs/cgroup/xllinux; xenlend-ivshmem --domain $(xl domid xltest-linux) --size %luK --place 0:%luK:%s >/tmp/xl-ivshmem.log 2>&1 & "
+	rc = sh("echo +memory > /sys/fs/cgroup/cgroup.subtree_control; mkdir -p /sys/fs/cgroup/xllinux; xenlend-ivshmem --domain $(xl domid xltest-linux) --size %luK --place 0:%luK:%s >/tmp/xl-ivshmem.log 2>&1 & "
 		"p=$!; echo $p > /tmp/xl-ivshmem.pid; echo $p > /sys/fs/cgroup/xllinux/cgroup.procs; for i in $(seq 100); do xenlend list 2>/dev/null | grep -q . && break; sleep 0.1; done; sleep 1; kill -0 $p",
 		PAGES * PAGE / 1024, PAGES * PAGE / 1024, FILENAME);
 	if (!eq(rc, 0, "xenlend-ivshmem runs")) {
