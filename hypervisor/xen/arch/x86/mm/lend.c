@@ -464,6 +464,8 @@ enum lend_access lend_emulate(paddr_t gpa, bool write,
         return wants_ones(w, gfn) ? LEND_ones : LEND_fault;
 
     *server = s;
+    /* The frame is of use, though its entry does not show it. */
+    current->io.lend.count = 0;
 
     return LEND_copy;
 }
