@@ -326,7 +326,20 @@ static void flush_check(const struct lend_window *w)
 
     for_each_cpu ( cpu, &w->flush_mask )
     {
-        uint64_t generation = hvm_asid_generation(cpu);
+        const struct vcpu *v = ACCESS_ONCE(per_cpu(pgtable_vcpu, cpu));
+        uint64_t generation;
+
+        /*
+         * switch_cr3_cr4() starts a new generation and then notes whose
+         * tables it loaded.  So a CPU that has left the borrower needed no
+         * flush, though it may have been in the mask for a moment after its
+         * new generation; and one that came back has got another since.
+         */
+        if ( v->domain != w->borrower )
+            continue;
+
+        smp_rmb();
+        generation = hvm_asid_generation(cpu);
 
         /* No ASIDs: the CPU forgets everything at each VM entry. */
         if ( generation && generation == w->generation[cpu] )
