@@ -37,6 +37,7 @@ struct suite {
 	X(frames, 300, 0) \
 	X(teardown, 400, 0) \
 	X(lender, 200, 0) \
+	X(features, 200, 0) \
 	X(nomem, 300, 0) \
 	X(iommu, 120, 0) \
 	X(race, 300, PV_ONLY) \
