@@ -54,7 +54,7 @@ static void readers(void)
 	put_behind(w, 0, p, 0);
 	gop_start(g, 0, GOP_SPIN_READ, W(0), SENTINEL);
 	gop_start(g, 1, GOP_SPIN_READ, W(0) + 2048, SENTINEL);
-	end = now() + 40;
+	end = now() + 25;
 	for (n = 0; n < 400 && (now() < end || n < 20); n++) {
 		/* they must be at it: else the round proves nothing */
 		before[0] = g->mb->cpu[0].progress;
@@ -97,7 +97,7 @@ static void writers(void)
 	put_behind(w, 1, p, 0);
 	gop_start(g, 0, GOP_SPIN_WRITE, W(1));
 	gop_start(g, 1, GOP_SPIN_ADD, W(1) + 1024, 0);
-	end = now() + 40;
+	end = now() + 25;
 	for (n = 0; n < 400 && (now() < end || n < 20); n++) {
 		if (!gop_progress(g, n & 1, 50, 60))
 			die("the guest does not get on after %u revokes", n);
@@ -169,7 +169,7 @@ void suite_counter(void)
 	pthread_create(&t, NULL, adder, p->va);
 	gop_start(g, 0, GOP_SPIN_ADD, W(0), 0);
 	gop_start(g, 1, GOP_SPIN_ADD, W(0), 0);
-	end = now() + 60;
+	end = now() + 30;
 	for (n = 0; n < 3000 && (now() < end || n < 200); n++) {
 		rc |= win_revoke(w, 0, 1);
 		if (!(n & 63) && !gop_progress(g, n >> 6 & 1, 1, 60))
