@@ -70,7 +70,7 @@ void suite_linux(void)
 	ok(wait_word(4, 2, 240), "it goes over the memory again and again");
 
 	at("taking pages away");
-	for (i = 0; i < 200; i++) {
+	for (i = 0; i < 100; i++) {
 		__atomic_fetch_add(&m[2], 1, __ATOMIC_SEQ_CST);
 		mine++;
 		switch (i & 3) {

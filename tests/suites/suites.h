@@ -35,7 +35,7 @@ struct suite {
 	X(abi, 300, 0) \
 	X(hostile, 300, 0) \
 	X(frames, 300, 0) \
-	X(teardown, 400, 0) \
+	X(teardown, 400, PV_ONLY) \
 	X(lender, 200, 0) \
 	X(features, 200, 0) \
 	X(nomem, 300, PV_ONLY) \
