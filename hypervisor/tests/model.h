@@ -32,7 +32,7 @@ struct model_range {
 
 struct model_vcpu {
     struct lend_vcpu v;
-    struct { uint64_t id; unsigned long slot; unsigned int seq; } last;
+    struct { uint64_t id; unsigned long slot; unsigned int seq; bool write; } last;
     uint32_t count;
     bool any;
 };
@@ -182,13 +182,14 @@ static inline void model_fault(struct model *m, struct model_range *x,
     unsigned long ip = src->draw(src, 3);
     bool stalled = v->any && v->last.id == x->r.id && v->last.slot == s &&
                    (v->last.seq == ms->seq ||
-                    (write ? ms->unwritten : ms->unread));
+                    (v->last.write ? ms->unwritten : ms->unread));
 
     v->count = stalled ? v->count + 1 : 1;
     v->any = true;
     v->last.id = x->r.id;
     v->last.slot = s;
     v->last.seq = ms->seq;
+    v->last.write = write;
     CHECK(lend_note_fault(&v->v, &x->r, s, write) == v->count);
     CHECK(lend_slot_seq(&x->r, s) == ms->seq);
 

@@ -237,6 +237,10 @@ static void test_count(void)
     lend_slot_fill(&r, s, 9, true);
     lend_slot_clear(s, false, true);
     lend_slot_release(&r, s);
+    EXPECT(lend_note_fault(&v, &r, 3, true) == 1);
+    lend_slot_fill(&r, s, 9, true);
+    lend_slot_clear(s, false, true);
+    lend_slot_release(&r, s);
     EXPECT(lend_note_fault(&v, &r, 3, true) == 2);
     lend_slot_fill(&r, s, 9, true);
     lend_slot_clear(s, false, false);

@@ -50,7 +50,7 @@
  *   count  faults in a row of this vCPU on this frame without progress: 1
  *          unless the one before was answered with retry and, since then,
  *          nothing was lent there, or the last frame lent there was taken
- *          back before any vCPU had used it in the way that faults now
+ *          back before any vCPU had used it in the way that faulted then
  *          (where the CPU notes that: AMD)
  *   size   0
  * all else is 0.

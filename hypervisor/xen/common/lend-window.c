@@ -303,8 +303,9 @@ unsigned int lend_slot_seq(const struct lend_range *r, unsigned long s)
 
 /*
  * How often has this vCPU faulted here in a row without getting any further?
- * It did get further if a frame was lent since and was used in the way that
- * faults now; a plain count of faults would grow in a loop that does work.
+ * It did get further if a frame was lent since its last fault, and was used in
+ * the way that faulted then; a plain count of faults would grow in a loop that
+ * does work.
  */
 uint32_t lend_note_fault(struct lend_vcpu *v, const struct lend_range *r,
                          unsigned long s, bool write)
@@ -314,12 +315,14 @@ uint32_t lend_note_fault(struct lend_vcpu *v, const struct lend_range *r,
     unsigned int seq = MASK_EXTR(slot, LEND_SLOT_SEQ);
     bool stalled = v->count && v->last.id == r->id && v->last.slot == s &&
                    (v->last.seq == seq ||
-                    (slot & (write ? LEND_SLOT_UNWRITTEN : LEND_SLOT_UNREAD)));
+                    (slot & (v->write ? LEND_SLOT_UNWRITTEN
+                                      : LEND_SLOT_UNREAD)));
 
     v->count = stalled ? v->count + (v->count != ~0U) : 1;
     v->last.id = r->id;
     v->last.slot = s;
     v->last.seq = seq;
+    v->write = write;
 
     return v->count;
 }

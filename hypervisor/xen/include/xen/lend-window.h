@@ -61,6 +61,7 @@ struct lend_place {
 /* Of a vCPU. */
 struct lend_vcpu {
     bool pending;               /* a fault request is in flight */
+    bool write;                 /* last fault */
     uint8_t nr_ones;
     uint32_t count;             /* faults in a row at last */
     uint64_t answer;
