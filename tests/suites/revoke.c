@@ -172,7 +172,8 @@ void suite_counter(void)
 	end = now() + 30;
 	for (n = 0; n < 3000 && (now() < end || n < 200); n++) {
 		rc |= win_revoke(w, 0, 1);
-		if (!(n & 63) && !gop_progress(g, n >> 6 & 1, 1, 60))
+		/* faster than the guest can come back would revoke nothing */
+		if (!gop_progress(g, n & 1, 2, 60))
 			die("the guest does not get on after %u revokes", n);
 	}
 	gop_stop(g, 0);
@@ -184,7 +185,7 @@ void suite_counter(void)
 	ok(gret(g, 0, 0) && gret(g, 1, 0) && lender_adds, "both vCPUs and the lender added (%lu, %lu, %lu)",
 	   (long)gret(g, 0, 0), (long)gret(g, 1, 0), (long)lender_adds);
 	eq(*(uint64_t *)p->va, total, "no LOCKed add was lost");
-	ok(w->faults > n / 10, "the page was missed by the guest (%lu faults)", (long)w->faults);
+	ok(w->faults > n / 2, "the page was missed by the guest (%lu faults)", (long)w->faults);
 	win_revoke(w, 0, 2);
 	pool_free(p);
 	teardown();
