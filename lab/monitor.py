@@ -123,17 +123,19 @@ def main():
     serial, text = Tail(a.serial), Tail(a.text)
     started = last_output = time.monotonic()
     job_exit, fatal, findings, hung = None, None, [], None
-    lab_died, entry_stack, triple = None, None, 0
+    lab_died, entry_stack, triple, up = None, None, 0, False
     deadline_after_fatal = None
 
     def look(last=False):
-        nonlocal last_output, job_exit, fatal, lab_died, entry_stack, triple, deadline_after_fatal
+        nonlocal last_output, job_exit, fatal, lab_died, entry_stack, triple, up, deadline_after_fatal
         for line in text.lines(last):
             m = re.match(r"xenlend-job: exit (\d+)$", line)
             if m:
                 job_exit = int(m.group(1))
             print(line, flush=True)
         for line in serial.lines(last):
+            if line.startswith("xenlend-init:"):
+                up = True
             if TRIPLE.search(line):
                 triple = 8  # lines in which its state must follow
             elif triple:
@@ -166,6 +168,9 @@ def main():
             break
         if now - started > a.timeout:
             hung = f"out of time after {a.timeout:.0f} s"
+        elif a.pvh and not up and now - last_output > min(a.quiet_timeout, 180):
+            # an interrupt that the emulation lost, before any of our programs ran; a hang of ours comes again
+            hung = lab_died = "dom0 hangs before its first program runs"
         elif now - last_output > a.quiet_timeout:
             hung = f"hung: nothing on either serial port for {a.quiet_timeout:.0f} s"
         if hung:
@@ -180,7 +185,7 @@ def main():
     # Only when nothing else was wrong: dom0's own panic and shutdown belong to that death, an assertion does not.
     only_dom0 = not fatal or fatal.startswith("dom0")
     if lab_died and job_exit != 0 and only_dom0 and not findings:
-        say(f"after {elapsed:.0f} s a domain died the known death of the emulation: {lab_died}")
+        say(f"after {elapsed:.0f} s the machine died a known death of the emulation: {lab_died}")
         tail_of(a.serial)
         return LAB_DIED
     for f in findings[:20]:
