@@ -109,9 +109,11 @@ static int migrate(struct evictor *e, struct evicted *what)
     }
     what->pages = pages;
     for (unsigned i = 0; i < pages; i++, p += PAGE) {
-        volatile char *touch = p;
-
-        (void)*touch;   /* there must be a page to be moved */
+        /*
+         * There must be a page of its own to be moved, not the zero page; the
+         * guest may be writing there.
+         */
+        __atomic_fetch_or(p, 0, __ATOMIC_SEQ_CST);
         if (madvise(p, PAGE, MADV_SOFT_OFFLINE)) {
             /* Somebody may hold the page just now: the next one, then. */
             if (errno == EBUSY || errno == EAGAIN || errno == EIO)
