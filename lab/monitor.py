@@ -4,9 +4,8 @@
 
 usage: monitor.py --serial FILE --text FILE [--timeout S] [--quiet-timeout S] [--raw] -- COMMAND...
 
-Exit status: the job's own (0..98); 125: the machine or the job broke; 124: hung or out of time; 99: a known death by
-the emulation (the caller may run that boot again).  Nothing found wrong in the logs is forgiven
-because the job said that all is well.
+Exit status: the job's own (0..98); 125: the machine or the job broke; 124: hung or out of time.  Nothing found wrong
+in the logs is forgiven because the job said that all is well.
 """
 
 import argparse
@@ -17,7 +16,7 @@ import subprocess
 import sys
 import time
 
-BROKEN, HUNG, LAB_DIED = 125, 124, 99
+BROKEN, HUNG = 125, 124
 
 # What must never be on the consoles of Xen and dom0.  The first group ends the run, the second is reported at its end.
 FATAL = [
@@ -39,13 +38,6 @@ BAD = [
     (re.compile(r"blocked for more than \d+ seconds"), "a hung task in dom0"),
     (re.compile(r"Watchdog timer detects that CPU\d+ is stuck"), "Xen's watchdog"),
 ]
-# Two ways in which the emulation of SVM kills a domain; lab/README.md has the story.  Seen with stock Xen and no driver of
-# ours.  First: the domain's saved state is Xen's own (its code segment, and the address after VMRUN): nothing that Xen
-# or a domain does can write that there.  Second, only of a PVH dom0, only on an unpatched QEMU: an interrupt is delivered twice.
-TRIPLE = re.compile(r"\(XEN\) d\d+v\d+ Triple fault")
-XENS_STATE = re.compile(r"\(XEN\) RIP: +e008:\[<ffff82d0")
-ENTRY_STACK = re.compile(r"ENTRY_TRAMPOLINE stack guard page was hit")
-
 # Lines that a guest wrote through Xen's console: its own affair.
 GUEST = re.compile(r"\(d[1-9]\d*\)|\(XEN\) d[1-9]\d*v\d+ ")
 
@@ -99,7 +91,6 @@ def main():
     p.add_argument("--text", required=True)
     p.add_argument("--timeout", type=float, default=1800)
     p.add_argument("--quiet-timeout", type=float, default=300)
-    p.add_argument("--pvh", action="store_true", help="an entry stack that overflows is the emulation's fault as well")
     p.add_argument("--grace", type=float, default=15, help="seconds that a dead machine gets to print why")
     p.add_argument("command", nargs="+")
     a = p.parse_args()
@@ -123,31 +114,18 @@ def main():
     serial, text = Tail(a.serial), Tail(a.text)
     started = last_output = time.monotonic()
     job_exit, fatal, findings, hung = None, None, [], None
-    lab_died, entry_stack, triple, up = None, None, 0, False
     deadline_after_fatal = None
 
     def look(last=False):
-        nonlocal last_output, job_exit, fatal, lab_died, entry_stack, triple, up, deadline_after_fatal
+        nonlocal last_output, job_exit, fatal, deadline_after_fatal
         for line in text.lines(last):
             m = re.match(r"xenlend-job: exit (\d+)$", line)
             if m:
                 job_exit = int(m.group(1))
             print(line, flush=True)
         for line in serial.lines(last):
-            if line.startswith("xenlend-init:"):
-                up = True
-            if TRIPLE.search(line):
-                triple = 8  # lines in which its state must follow
-            elif triple:
-                triple -= 1
-                if XENS_STATE.search(line):
-                    lab_died = line.strip()
             if GUEST.match(line):
                 continue
-            if a.pvh and ENTRY_STACK.search(line):
-                lab_died = entry_stack = line.strip()
-            if entry_stack and not line.startswith("(XEN)"):
-                continue  # dom0's dying words
             for pattern, what in FATAL:
                 if pattern.search(line):
                     # what follows on the console is wanted in the log: give it a moment
@@ -168,9 +146,6 @@ def main():
             break
         if now - started > a.timeout:
             hung = f"out of time after {a.timeout:.0f} s"
-        elif a.pvh and not up and now - last_output > min(a.quiet_timeout, 180):
-            # an interrupt that the emulation lost, before any of our programs ran; a hang of ours comes again
-            hung = lab_died = "dom0 hangs before its first program runs"
         elif now - last_output > a.quiet_timeout:
             hung = f"hung: nothing on either serial port for {a.quiet_timeout:.0f} s"
         if hung:
@@ -182,12 +157,6 @@ def main():
     look(last=True)
 
     elapsed = time.monotonic() - started
-    # Only when nothing else was wrong: dom0's own panic and shutdown belong to that death, an assertion does not.
-    only_dom0 = not fatal or fatal.startswith("dom0")
-    if lab_died and job_exit != 0 and only_dom0 and not findings:
-        say(f"after {elapsed:.0f} s the machine died a known death of the emulation: {lab_died}")
-        tail_of(a.serial)
-        return LAB_DIED
     for f in findings[:20]:
         say(f"on the console: {f}")
     if fatal:
@@ -208,7 +177,7 @@ def main():
         return BROKEN
     say(f"the job ended with {job_exit} after {elapsed:.0f} s")
     # 99 and above have meanings of their own here
-    return job_exit if job_exit < LAB_DIED else BROKEN
+    return job_exit if job_exit < 99 else BROKEN
 
 
 if __name__ == "__main__":
