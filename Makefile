@@ -15,7 +15,7 @@ help:
 	@echo 'xenlend: memory lending for Xen'
 	@echo
 	@echo '  make demo        a guest draws into memory that dom0 keeps taking away; ends with build/demo.png'
-	@echo '  make check       all tests: unit tests, then in the emulated machine with a PV dom0'
+	@echo '  make check       all tests: unit tests, then in the emulated machine, PV and PVH dom0'
 	@echo '  make check-unit  the unit tests alone'
 	@echo '  make check-lab   the tests in the emulated machine alone (LENDERS="pv pvh" SUITES="a b" XEN=debug)'
 	@echo '  make bench       the same workload on Xen with lending and on KVM, and the table'

@@ -35,12 +35,12 @@ struct suite {
 	X(abi, 300, 0) \
 	X(hostile, 300, 0) \
 	X(frames, 300, 0) \
-	X(teardown, 400, PV_ONLY) \
+	X(teardown, 400, 0) \
 	X(lender, 200, 0) \
 	X(features, 200, 0) \
-	X(nomem, 300, PV_ONLY) \
+	X(nomem, 300, 0) \
 	X(iommu, 120, PV_ONLY) \
-	X(race, 300, PV_ONLY) \
+	X(race, 300, 0) \
 	X(stale, 400, 0) \
 	X(counter, 300, 0) \
 	X(progress, 300, 0) \
@@ -48,8 +48,8 @@ struct suite {
 	X(memory, 400, 0) \
 	X(dirty, 300, 0) \
 	X(process, 500, 0) \
-	X(soak, 200, PV_ONLY) \
-	X(leak, 300, PV_ONLY) \
+	X(soak, 200, 0) \
+	X(leak, 300, 0) \
 	X(library, 200, 0) \
 	X(linux, 500, PV_ONLY)
 
