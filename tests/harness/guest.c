@@ -441,9 +441,13 @@ uint64_t frame_of(const void *p)
 	uint64_t e;
 
 	open_frames();
-	if (pread(fd_pagemap, &e, 8, (uintptr_t)p / PAGE * 8) != 8 || !(e >> 63))
-		die("page %p is not present", p);
-	e &= (1ULL << 55) - 1;
+	if (pread(fd_pagemap, &e, 8, (uintptr_t)p / PAGE * 8) == 8 && e >> 63) {
+		e &= (1ULL << 55) - 1;
+	} else {
+		e = (uintptr_t)p;
+		if (ioctl(fd_xlpfn, XLPFN_MAPPED, &e))
+			die("page %p is not present: %s", p, strerror(errno));
+	}
 	if (ioctl(fd_xlpfn, XLPFN_FRAME, &e))
 		die("xlpfn: %s", strerror(errno));
 	return e;

@@ -50,15 +50,37 @@ static int take_back(void)
 	return 0;
 }
 
+static int mapped(u64 *v)
+{
+	struct follow_pfnmap_args args = { .address = *v };
+	int rc;
+
+	mmap_read_lock(current->mm);
+	args.vma = vma_lookup(current->mm, *v);
+	rc = args.vma ? follow_pfnmap_start(&args) : -EFAULT;
+	if (!rc) {
+		*v = args.pfn;
+		follow_pfnmap_end(&args);
+	}
+	mmap_read_unlock(current->mm);
+	return rc;
+}
+
 static long do_ioctl(unsigned int cmd, u64 __user *arg)
 {
 	u64 v = 0;
+	int rc;
 
 	switch (cmd) {
 	case XLPFN_FRAME:
 		if (get_user(v, arg))
 			return -EFAULT;
 		return put_user((u64)pfn_to_gfn(v), arg);
+	case XLPFN_MAPPED:
+		if (get_user(v, arg))
+			return -EFAULT;
+		rc = mapped(&v);
+		return rc ? rc : put_user(v, arg);
 	case XLPFN_PGD:
 		return put_user((u64)pfn_to_gfn(virt_to_pfn(current->mm->pgd)), arg);
 	case XLPFN_ALLOC:
