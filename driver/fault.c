@@ -111,6 +111,20 @@ static void xlend_mark_dirty(struct page *page)
 }
 
 /*
+ * Whether the page can be lent for writing and nothing changes for Linux. A
+ * neighbour that the guest has not asked for, let alone for writing, must not
+ * be written to swap for that.
+ */
+static bool xlend_is_dirty(struct page *page)
+{
+	struct folio *folio = page_folio(page);
+
+	if (folio_test_anon(folio) || folio_test_swapbacked(folio))
+		return folio_test_dirty(folio);
+	return true;
+}
+
+/*
  * Lend slots [from, to) of the snapshot, all with the same rights.  @base is
  * the slot of its first page, @target the index of the page that matters.
  */
@@ -179,7 +193,7 @@ static void xlend_lend_run(struct xlend_window *w, unsigned long base,
 
 /* Lend the target and what is present around it.  Sequence checked. */
 static int xlend_lend_locked(struct xlend_window *w, unsigned long base,
-			     unsigned int nr, unsigned int target,
+			     unsigned int nr, unsigned int target, bool write,
 			     struct xlend_scratch *s)
 {
 	unsigned int i, from, to;
@@ -197,7 +211,10 @@ static int xlend_lend_locked(struct xlend_window *w, unsigned long base,
 			continue;
 		}
 		s->perm[i] = XLEND_PERM_RO;
-		if ((hpfn & HMM_PFN_WRITE) && (w->flags & XEN_LEND_WINDOW_WRITE))
+		if ((hpfn & HMM_PFN_WRITE) &&
+		    (w->flags & XEN_LEND_WINDOW_WRITE) &&
+		    (i == target || write ||
+		     xlend_is_dirty(hmm_pfn_to_page(hpfn))))
 			s->perm[i] = XLEND_PERM_RW;
 
 		/* The target is lent even if it seems to be: Xen faulted. */
@@ -357,7 +374,7 @@ unlock:
 	else if (acc)
 		rc = xlend_access_locked(hpfn, acc);
 	else
-		rc = xlend_lend_locked(w, base, end - base, target, s);
+		rc = xlend_lend_locked(w, base, end - base, target, write, s);
 	mutex_unlock(&w->lock);
 	return rc;
 }

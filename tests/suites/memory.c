@@ -541,6 +541,24 @@ static void page_out(unsigned page, unsigned n, const char *what)
 	ok(in <= n / 8, "%s: paged out (%u of %u stayed)", what, in, n);
 }
 
+/* Pages that Linux would write out before it lets go of them. */
+static unsigned dirty_pages(unsigned page, unsigned n)
+{
+	int map = open("/proc/self/pagemap", O_RDONLY), flags = open("/proc/kpageflags", O_RDONLY);
+	unsigned i, dirty = 0;
+	uint64_t e, f;
+
+	for (i = 0; i < n; i++) {
+		if (pread(map, &e, 8, (uintptr_t)&V(page + i) / PAGE * 8) != 8 || !(e >> 63) ||
+		    pread(flags, &f, 8, (e & ((1UL << 55) - 1)) * 8) != 8)
+			die("page %u: no flags", page + i);
+		dirty += f >> 4 & 1;	/* KPF_DIRTY */
+	}
+	close(map);
+	close(flags);
+	return dirty;
+}
+
 void suite_dirty(void)
 {
 	unsigned i, bad;
@@ -557,7 +575,13 @@ void suite_dirty(void)
 	lent_map(&l, 0, 64, PROT_READ | PROT_WRITE, MAP_SHARED, m, 0);
 	for (i = 0; i < 64; i++)
 		x += V(i);		/* present, writable, clean */
+	eq(dirty_pages(0, 64), 0, "memfd, read by the lender: clean");
+	x += g_read(l.g, W(0));
+	ok(lent_now() > 1, "a read by the guest brings neighbours along (%lu lent)", (long)lent_now());
+	eq(dirty_pages(0, 64), 1, "... and makes no page dirty but its own");
 	eq(x + gop(l.g, 0, GOP_TOUCH, W(0), 64, 0), 0, "memfd, read by both: zero");
+	gop(l.g, 0, GOP_WRITE, W(63), 8, 0);
+	ok(dirty_pages(0, 64) > 1, "a write takes neighbours along for writing (%u dirty)", dirty_pages(0, 64));
 	gop(l.g, 0, GOP_TOUCH, W(0), 64, 1, 0x1000);
 	page_out(0, 64, "memfd");
 	for (i = bad = 0; i < 64; i++)
