@@ -392,6 +392,8 @@ void suite_leak(void)
 	size_t len = 256 * PAGE;
 	struct guest *g;
 	uint8_t *span;
+	/* a PVH lender waits for its own CPUs with each page that it maps for a descriptor's ioreq server */
+	int cycles = lender_pvh ? 160 : 1000;
 	int dev, fd = -1, id, i, bad = 0;
 	long free0 = 0, free1, slab0 = 0, slab1, mem0 = 0, mem1;
 
@@ -399,7 +401,7 @@ void suite_leak(void)
 	g = guest_new(NULL);
 	dev = drv_open();
 	span = span_new(len);
-	for (i = 0; i < 1040; i++) {
+	for (i = 0; i < 40 + cycles; i++) {
 		at("cycle %d", i);
 		if (i == 40) {
 			if (fd >= 0)
@@ -440,8 +442,8 @@ void suite_leak(void)
 	free1 = xen_free_pages();
 	slab1 = meminfo("SUnreclaim");
 	mem1 = meminfo("MemAvailable");
-	eq(bad, 0, "1,040 windows created, used, destroyed or closed");
-	ok(free1 + 32 >= free0, "Xen's free pages are back after 1,000 cycles (%ld, %ld)", free0, free1);
+	eq(bad, 0, "%d windows created, used, destroyed or closed", 40 + cycles);
+	ok(free1 + 32 >= free0, "Xen's free pages are back after %d cycles (%ld, %ld)", cycles, free0, free1);
 	ok(slab1 - slab0 < 1500, "the lender's slab is back (%ld kB, %ld kB)", slab0, slab1);
 	ok(mem0 - mem1 < 8192, "the lender's memory is back (%ld kB, %ld kB available)", mem0, mem1);
 	close(dev);
