@@ -17,6 +17,7 @@
 
 #include "ivshmem.h"
 #include "place.h"
+#include "size.h"
 
 #define MAX_PLACEMENTS 64
 
@@ -54,7 +55,7 @@ static int whole(const char *text, uint64_t max, uint64_t *value)
 {
     const char *end;
 
-    return parse_size(text, &end, value) || *end || *value > max;
+    return size_parse(text, &end, value) || *end || *value > max;
 }
 
 static int parse(int argc, char **argv, struct options *o)

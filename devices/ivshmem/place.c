@@ -1,49 +1,22 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #define _GNU_SOURCE
-#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "place.h"
-
-int parse_size(const char *text, const char **end, uint64_t *bytes)
-{
-    static const char units[] = "KMGT";
-    const char *unit;
-    char *e;
-
-    if (!isdigit((unsigned char)*text))
-        return -1;
-    errno = 0;
-    *bytes = strtoull(text, &e,
-                      text[0] == '0' && tolower(text[1]) == 'x' ? 16 : 10);
-    if (errno)
-        return -1;
-    unit = *e ? strchr(units, toupper((unsigned char)*e)) : NULL;
-    if (unit) {
-        unsigned shift = 10 * (unit - units + 1);
-
-        if (*bytes > UINT64_MAX >> shift)
-            return -1;
-        *bytes <<= shift;
-        e++;
-    }
-    *end = e;
-    return 0;
-}
+#include "size.h"
 
 const char *placement_parse(const char *text, struct placement *p)
 {
     const char *end;
 
-    if (parse_size(text, &end, &p->offset) || *end != ':')
+    if (size_parse(text, &end, &p->offset) || *end != ':')
         return "no offset in front";
-    if (parse_size(end + 1, &end, &p->len) || *end != ':')
+    if (size_parse(end + 1, &end, &p->len) || *end != ':')
         return "no length after the offset";
     p->what = end + 1;
     if (p->offset % XENLEND_PAGE_SIZE || p->len % XENLEND_PAGE_SIZE)

@@ -19,7 +19,4 @@ const char *placement_parse(const char *text, struct placement *p);
 int placement_apply(const struct placement *p, struct ivshmem *dev,
                     int writable);
 
-/* Decimal or 0x..., with K, M, G or T behind; 0, or -1 */
-int parse_size(const char *text, const char **end, uint64_t *bytes);
-
 #endif

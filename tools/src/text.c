@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Messages, numbers in and out. */
 #include <ctype.h>
-#include <errno.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "size.h"
 #include "tool.h"
 
 void say(int err, const char *fmt, ...)
@@ -35,44 +35,18 @@ int usage_error(const char *fmt, ...)
     return EXIT_USAGE;
 }
 
-static int number(const char *text, uint64_t *value, const char **end)
-{
-    char *e;
-
-    if (!isdigit((unsigned char)text[0]))
-        return -1;
-    errno = 0;
-    /* No octal: a leading 0 is a slip of the finger, not a base. */
-    *value = strtoull(text, &e, text[0] == '0' && tolower(text[1]) == 'x' ? 16 : 10);
-    *end = e;
-    return errno ? -1 : 0;
-}
-
 int parse_u64(const char *text, uint64_t *value)
 {
     const char *end;
 
-    return number(text, value, &end) || *end ? -1 : 0;
+    return number_parse(text, &end, value) || *end ? -1 : 0;
 }
 
 int parse_size(const char *text, uint64_t *bytes)
 {
-    static const char units[] = "KMGT";
-    const char *end, *unit;
-    unsigned shift;
+    const char *end;
 
-    if (number(text, bytes, &end))
-        return -1;
-    if (!*end)
-        return 0;
-    unit = strchr(units, toupper((unsigned char)*end));
-    if (!unit || end[1])
-        return -1;
-    shift = 10 * (unit - units + 1);
-    if (*bytes > UINT64_MAX >> shift)
-        return -1;
-    *bytes <<= shift;
-    return 0;
+    return size_parse(text, &end, bytes) || *end ? -1 : 0;
 }
 
 int parse_seconds(const char *text, double *seconds)
