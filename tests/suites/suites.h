@@ -42,14 +42,14 @@ struct suite {
 	X(iommu, 120, PV_ONLY) \
 	X(race, 300, 0) \
 	X(stale, 400, 0) \
-	X(counter, 300, 0) \
+	X(counter, 400, 0) \
 	X(progress, 300, 0) \
 	X(ioctl, 300, 0) \
 	X(memory, 400, 0) \
-	X(dirty, 300, 0) \
+	X(dirty, 400, 0) \
 	X(process, 500, 0) \
-	X(soak, 200, 0) \
-	X(leak, 300, 0) \
+	X(soak, 300, 0) \
+	X(leak, 600, 0) \
 	X(library, 200, 0) \
 	X(linux, 500, PV_ONLY)
 
