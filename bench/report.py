@@ -403,8 +403,9 @@ class Report:
             f"The guest's arithmetic, in which no hypervisor takes part, took {self.speed:.2f} times as long in Xen's boot "
             "as in KVM's: in brackets, the ratio of the medians divided by that.", ""]
         if not 0.8 < self.speed < 1.25:
-            self.out += ["**The two boots did not run at the same speed: other work on the host got in the way. Go by the "
-                         "brackets, or measure again on a quiet host.**", ""]
+            self.out += ["**The two boots did not run at the same speed (other work on the host, or emulated processors that "
+                         "share one of its cores): no ratio is known better than the raw one and the one in brackets "
+                         "agree.**", ""]
         for what, h, cpus in (("Xen's", x, "dom0 CPU(s)"), ("KVM's", k, "CPU(s)")):
             self.out += [f"{what} boot: Linux {h.get('kernel')}, {h.get('cpus')} {cpus}, transparent huge pages: "
                          f"{h.get('thp') or 'none'}, for shmem: {h.get('shmem_thp') or 'none'}.", ""]
