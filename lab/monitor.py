@@ -2,10 +2,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Starts QEMU, watches its two serial ports, and says how the run ended.
 
-usage: monitor.py --serial FILE --text FILE [--timeout S] [--quiet-timeout S] [--raw] -- COMMAND...
+usage: monitor.py --serial FILE --text FILE [--timeout S] [--quiet-timeout S] [--asleep S] -- COMMAND...
 
-Exit status: the job's own (0..98); 125: the machine or the job broke; 124: hung or out of time.  Nothing found wrong
-in the logs is forgiven because the job said that all is well.
+Exit status: the job's own (0..98); 125: the machine or the job broke; 124: hung or out of time; 99: asleep (see there),
+and nothing else was wrong: the caller may run that boot again.  Nothing found wrong in the logs is forgiven because the
+job said that all is well.
 """
 
 import argparse
@@ -16,7 +17,7 @@ import subprocess
 import sys
 import time
 
-BROKEN, HUNG = 125, 124
+BROKEN, HUNG, ASLEEP = 125, 124, 99
 
 # What must never be on the consoles of Xen and dom0.  The first group ends the run, the second is reported at its end.
 FATAL = [
@@ -85,12 +86,28 @@ def tail_of(path, count=40):
     sys.stderr.flush()
 
 
+def cpu_seconds(session):
+    """What the processes of a session have used so far."""
+    ticks = 0
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{pid}/stat") as f:
+                fields = f.read().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if int(fields[3]) == session:
+            ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
 def main():
     p = argparse.ArgumentParser()
     p.add_argument("--serial", required=True)
     p.add_argument("--text", required=True)
     p.add_argument("--timeout", type=float, default=1800)
     p.add_argument("--quiet-timeout", type=float, default=300)
+    p.add_argument("--asleep", type=float, help="a machine that is silent for so many seconds, and uses a twentieth of a "
+                   "processor or less in the second half of them, sleeps for ever: no program of ours waits that long")
     p.add_argument("--grace", type=float, default=15, help="seconds that a dead machine gets to print why")
     p.add_argument("command", nargs="+")
     a = p.parse_args()
@@ -113,7 +130,8 @@ def main():
 
     serial, text = Tail(a.serial), Tail(a.text)
     started = last_output = time.monotonic()
-    job_exit, fatal, findings, hung = None, None, [], None
+    job_exit, fatal, findings, hung, asleep = None, None, [], None, False
+    halfway = None
     deadline_after_fatal = None
 
     def look(last=False):
@@ -146,8 +164,18 @@ def main():
             break
         if now - started > a.timeout:
             hung = f"out of time after {a.timeout:.0f} s"
+        elif a.asleep and now - last_output > a.asleep and halfway:
+            used, over = cpu_seconds(child.pid) - halfway[1], now - halfway[0]
+            if used < over / 20:
+                asleep = True
+                hung = f"asleep: silent for {a.asleep:.0f} s, and QEMU used {used:.1f} s of processor time in the last {over:.0f} s"
+            halfway = None
         elif now - last_output > a.quiet_timeout:
             hung = f"hung: nothing on either serial port for {a.quiet_timeout:.0f} s"
+        if now - last_output < (a.asleep or 0) / 2:
+            halfway = None
+        elif a.asleep and now - last_output < a.asleep and not halfway:
+            halfway = now, cpu_seconds(child.pid)
         if hung:
             kill()
             break
@@ -167,7 +195,7 @@ def main():
         tail_of(a.serial)
         tail_of(a.text)
         say(f"FAILED: {hung}")
-        return HUNG
+        return ASLEEP if asleep and not findings else HUNG
     if findings:
         say(f"FAILED: {len(findings)} line(s) that must not be there, see {a.serial}")
         return BROKEN
@@ -177,7 +205,7 @@ def main():
         return BROKEN
     say(f"the job ended with {job_exit} after {elapsed:.0f} s")
     # 99 and above have meanings of their own here
-    return job_exit if job_exit < 99 else BROKEN
+    return job_exit if job_exit < ASLEEP else BROKEN
 
 
 if __name__ == "__main__":

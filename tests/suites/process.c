@@ -555,7 +555,7 @@ void suite_soak(void)
 	gop_start(s.g, 1, GOP_SPIN_TAG, W(0), SOAK_PAGES);
 	pthread_create(&t[0], NULL, chaos, (void *)1);
 	pthread_create(&t[1], NULL, chaos, (void *)2);
-	sleep(25);
+	sleep(lender_pvh ? 12 : 25);
 	soaking = false;
 	pthread_join(t[0], &n[0]);
 	pthread_join(t[1], &n[1]);
