@@ -36,10 +36,6 @@
  */
 #define XLEND_MAX_REFUSALS	8
 
-#define XLEND_PERM_NONE		0
-#define XLEND_PERM_RO		1
-#define XLEND_PERM_RW		2
-
 /* The page was faulted in: look again. */
 #define XLEND_AGAIN		1
 
@@ -124,30 +120,49 @@ static bool xlend_is_dirty(struct page *page)
 	return true;
 }
 
+/* What Xen says of a lend, as xlend_fault() returns it. */
+static int xlend_lend_errno(int rc)
+{
+	switch (rc) {
+	case -EBUSY: /* it has a use for the frame, which may pass */
+		return -EAGAIN;
+	case -EINVAL: /* not a frame of ours */
+		return -EPERM;
+	case -ENOENT:
+	case -ESRCH:
+		return -ENODEV;
+	default:
+		return rc;
+	}
+}
+
 /*
- * Lend slots [from, to) of the snapshot, all with the same rights.  @base is
- * the slot of its first page, @target the index of the page that matters.
+ * Lend slots [from, to) of the snapshot.  @base is the slot of its first page,
+ * @target the index of the page that matters.
  */
 static void xlend_lend_run(struct xlend_window *w, unsigned long base,
 			   unsigned int from, unsigned int to,
 			   unsigned int target, struct xlend_scratch *s)
 {
-	bool rw = s->perm[from] == XLEND_PERM_RW;
 	unsigned int i, lends = 0, around = 0, upgrades = 0, refaults = 0;
+	bool resolves = s->slot && from <= target && target < to;
 	int rc;
 
-	rc = xlend_hc_lend(w->dom->domid, w->handle, base + from, to - from, rw,
-			   s->frames + from, s->status + from);
-	trace_xen_lend_lend(w, base + from, to - from, rw, rc);
-	if (rc == -ENOENT || rc == -ESRCH)
-		rc = -ENODEV;
+	if (resolves)
+		rc = xlend_slot_lend(w, base, from, to, s);
+	else
+		rc = xlend_hc_lend(w->dom->domid, w->handle, base + from,
+				   to - from, s->frames + from,
+				   s->status + from, XLEND_NO_ANSWER);
+	trace_xen_lend_lend(w, base + from, to - from, s->frames + from,
+			    resolves && s->answered, rc);
 
 	for (i = from; i < to; i++) {
+		bool rw = s->frames[i] & XENMEM_LEND_WRITE;
 		unsigned long slot = base + i;
 		bool was = test_bit(slot, w->lent);
 
-		switch (s->status[i]) {
-		case 0:
+		if (!rc && !s->status[i]) {
 			if (!was) {
 				__set_bit(slot, w->lent);
 				w->nr_lent++;
@@ -160,27 +175,25 @@ static void xlend_lend_run(struct xlend_window *w, unsigned long base,
 			}
 			if (rw)
 				__set_bit(slot, w->writable);
-			break;
-		case -EBUSY:
-			/*
-			 * Another frame is there (or Xen has another use for
-			 * this one): none may stay that we do not know of.
-			 */
-		case -ECANCELED:
-			/* Not reached, or lent and not told. */
+			continue;
+		}
+
+		/*
+		 * What the call got to is not known; or another frame may be
+		 * there.  None may stay that we do not know of.
+		 */
+		if (rc || s->status[i] == -EBUSY) {
 			if (!was) {
 				__set_bit(slot, w->lent);
 				w->nr_lent++;
 			}
-			xlend_revoke_locked(w, slot, slot);
-			s->status[i] = rc ?: -EAGAIN;
-			break;
-		case -EINVAL:
-			/* Not a frame of ours, says Xen. */
-			s->status[i] = -EPERM;
-			break;
+			if (!rc)
+				xlend_revoke_locked(w, slot, slot);
 		}
+		s->status[i] = xlend_lend_errno(rc ?: s->status[i]);
 	}
+	if (rc)
+		xlend_revoke_locked(w, base + from, base + to - 1);
 
 	spin_lock(&w->stat_lock);
 	w->stats.lend_calls++;
@@ -201,8 +214,9 @@ static int xlend_lend_locked(struct xlend_window *w, unsigned long base,
 	for (i = 0; i < nr; i++) {
 		unsigned long hpfn = s->pfns[i];
 		int rc = -ENOENT;
+		bool rw;
 
-		s->perm[i] = XLEND_PERM_NONE;
+		s->lend[i] = false;
 		if ((hpfn & HMM_PFN_VALID) && !(hpfn & HMM_PFN_ERROR))
 			rc = xlend_page_check(hpfn, &s->frames[i]);
 		if (rc) {
@@ -210,42 +224,41 @@ static int xlend_lend_locked(struct xlend_window *w, unsigned long base,
 				return rc;
 			continue;
 		}
-		s->perm[i] = XLEND_PERM_RO;
-		if ((hpfn & HMM_PFN_WRITE) &&
-		    (w->flags & XEN_LEND_WINDOW_WRITE) &&
-		    (i == target || write ||
-		     xlend_is_dirty(hmm_pfn_to_page(hpfn))))
-			s->perm[i] = XLEND_PERM_RW;
+		rw = (hpfn & HMM_PFN_WRITE) &&
+		     (w->flags & XEN_LEND_WINDOW_WRITE) &&
+		     (i == target || write ||
+		      xlend_is_dirty(hmm_pfn_to_page(hpfn)));
 
 		/* The target is lent even if it seems to be: Xen faulted. */
 		if (i != target && test_bit(base + i, w->lent) &&
-		    (s->perm[i] == XLEND_PERM_RO ||
-		     test_bit(base + i, w->writable)))
-			s->perm[i] = XLEND_PERM_NONE;
+		    (!rw || test_bit(base + i, w->writable)))
+			continue;
 
-		/* Before the guest can write. */
-		if (s->perm[i] == XLEND_PERM_RW)
+		s->lend[i] = true;
+		if (rw) {
+			s->frames[i] |= XENMEM_LEND_WRITE;
+			/* Before the guest can write. */
 			xlend_mark_dirty(hmm_pfn_to_page(hpfn));
+		}
 	}
 
-	/* The target's run first. */
+	/* The target's run first: the vCPU waits for no other. */
 	from = target;
 	to = target + 1;
-	while (from && s->perm[from - 1] == s->perm[target])
+	while (from && s->lend[from - 1])
 		from--;
-	while (to < nr && s->perm[to] == s->perm[target])
+	while (to < nr && s->lend[to])
 		to++;
 	xlend_lend_run(w, base, from, to, target, s);
 	/* The guest's use does not make it look used. */
 	folio_mark_accessed(page_folio(hmm_pfn_to_page(s->pfns[target])));
-	for (i = from; i < to; i++)
-		s->perm[i] = XLEND_PERM_NONE;
+	memset(s->lend + from, 0, to - from);
 
 	for (from = 0; from < nr; from = to) {
 		to = from + 1;
-		if (s->perm[from] == XLEND_PERM_NONE)
+		if (!s->lend[from])
 			continue;
-		while (to < nr && s->perm[to] == s->perm[from])
+		while (to < nr && s->lend[to])
 			to++;
 		xlend_lend_run(w, base, from, to, target, s);
 	}
@@ -387,7 +400,8 @@ unlock:
  * @around: size of the aligned block of slots in which pages that are present
  *          are lent with it, at most XLEND_BATCH
  * @acc: NULL to lend, else the access
- * @s: working space
+ * @s: working space; its @slot and @gen name the request of the vCPU that
+ *     waits for the slot to be lent, if one does
  *
  * Context: process; no lock held; may wait in a page fault for long.
  * Return: 0;

@@ -93,7 +93,7 @@ static int xlend_op(struct xen_mem_lend *op)
  */
 int xlend_hc_probe(struct xen_mem_lend_info *info)
 {
-	struct xen_mem_lend op = { .op = XENLEND_info };
+	struct xen_mem_lend op = { .op = XENMEM_LEND_info };
 	int rc;
 
 	BUILD_BUG_ON(sizeof(op) != 128);
@@ -114,7 +114,8 @@ int xlend_hc_probe(struct xen_mem_lend_info *info)
  *
  * A PV domain passes machine frames, and must not be led astray by a page
  * table entry that maps a foreign one: those read as frames without a machine
- * frame of ours, as identity frames, or as all ones.
+ * frame of ours, as identity frames, or as all ones.  The bits above a frame
+ * number say how it is to be lent: none of them may come from here.
  *
  * Return: 0, or -EPERM if it is not memory of this domain.
  */
@@ -122,14 +123,10 @@ int xlend_hc_frame(unsigned long pfn, u64 *frame)
 {
 	unsigned long mfn;
 
-	if (!xen_pv_domain()) {
-		*frame = pfn;
-		return 0;
-	}
-
-	mfn = __pfn_to_mfn(pfn);
+	mfn = xen_pv_domain() ? __pfn_to_mfn(pfn) : pfn;
 	if (mfn == INVALID_P2M_ENTRY ||
-	    (mfn & (FOREIGN_FRAME_BIT | IDENTITY_FRAME_BIT)))
+	    (mfn & (FOREIGN_FRAME_BIT | IDENTITY_FRAME_BIT)) ||
+	    (mfn & ~XENMEM_LEND_FRAME_MASK))
 		return -EPERM;
 	*frame = mfn;
 	return 0;
@@ -148,14 +145,18 @@ int xlend_hc_frame(unsigned long pfn, u64 *frame)
 int xlend_hc_create(domid_t domid, u16 server, u64 gfn, u64 nr, u64 *handle)
 {
 	struct xen_mem_lend op = {
-		.op = XENLEND_create,
-		.domid = domid,
-		.u.create = { .gfn = gfn, .nr = nr, .server = server },
+		.op = XENMEM_LEND_create,
+		.u.create = {
+			.domid = domid,
+			.server = server,
+			.gfn = gfn,
+			.nr = nr,
+		},
 	};
 	int rc = xlend_op(&op);
 
 	if (!rc)
-		*handle = op.window;
+		*handle = op.u.create.window;
 	return rc;
 }
 
@@ -175,9 +176,8 @@ static int xlend_vacuous(int rc)
 int xlend_hc_destroy(domid_t domid, u64 handle)
 {
 	struct xen_mem_lend op = {
-		.op = XENLEND_destroy,
-		.domid = domid,
-		.window = handle,
+		.op = XENMEM_LEND_destroy,
+		.u.destroy = { .domid = domid, .window = handle },
 	};
 
 	return xlend_vacuous(xlend_op(&op));
@@ -188,36 +188,47 @@ int xlend_hc_destroy(domid_t domid, u64 handle)
  * @domid: borrower
  * @handle: window
  * @first: first slot
- * @nr: slots
- * @write: the borrower may write
- * @frames: one for each slot
- * @status: result for each slot, -ECANCELED for those that were not reached
+ * @nr: slots, 1 to XLEND_BATCH
+ * @frames: one for each slot, with XENMEM_LEND_WRITE if it may be written
+ * @status: result for each slot
+ * @vcpu: a vCPU of the borrower's whose fault this resolves, or
+ *        XLEND_NO_ANSWER: Xen answers it if its slot is lent
  *
- * Whatever is returned, slots whose status is not an errno of Xen's about that
- * slot may have been lent: the caller revokes them or takes them for lent.
+ * When this fails any of the slots may be lent, and @status says nothing.
  *
+ * Context: also with interrupts off; is not preempted.
  * Return: 0 if each slot has its status, else an errno.
  */
 int xlend_hc_lend(domid_t domid, u64 handle, u64 first, unsigned int nr,
-		  bool write, const u64 *frames, s32 *status)
+		  const u64 *frames, s32 *status, unsigned int vcpu)
 {
 	struct xen_mem_lend op = {
-		.op = XENLEND_lend,
-		.domid = domid,
-		.flags = write ? XENLEND_WRITE : 0,
-		.window = handle,
-		.u.range = {
+		.op = XENMEM_LEND_lend,
+		.u.lend = {
+			.domid = domid,
+			.window = handle,
 			.first = first,
 			.nr = nr,
-			.frames = (uintptr_t)frames,
-			.status = (uintptr_t)status,
 		},
 	};
-	unsigned int i;
+	int rc;
 
-	for (i = 0; i < nr; i++)
-		status[i] = -ECANCELED;
-	return xlend_op(&op);
+	if (vcpu != XLEND_NO_ANSWER) {
+		op.flags = XENMEM_LEND_ANSWER;
+		op.u.lend.vcpu = vcpu;
+	}
+	if (nr <= XENMEM_LEND_INLINE)
+		memcpy(op.u.lend.inline_frames, frames, nr * sizeof(*frames));
+	else
+		op.u.lend.frames = (uintptr_t)frames;
+	/* The result of one slot is that of the call. */
+	if (nr > 1)
+		op.u.lend.status = (uintptr_t)status;
+
+	rc = xlend_op(&op);
+	if (!rc && nr == 1)
+		status[0] = 0;
+	return rc;
 }
 
 /**
@@ -235,10 +246,13 @@ int xlend_hc_lend(domid_t domid, u64 handle, u64 first, unsigned int nr,
 int xlend_hc_revoke(domid_t domid, u64 handle, u64 first, u64 nr)
 {
 	struct xen_mem_lend op = {
-		.op = XENLEND_revoke,
-		.domid = domid,
-		.window = handle,
-		.u.range = { .first = first, .nr = nr },
+		.op = XENMEM_LEND_revoke,
+		.u.revoke = {
+			.domid = domid,
+			.window = handle,
+			.first = first,
+			.nr = nr,
+		},
 	};
 
 	return xlend_vacuous(xlend_op(&op));

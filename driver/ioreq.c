@@ -8,6 +8,10 @@
  * Anyone may answer a request that is taken, the first one does: slot->busy and
  * slot->gen tell the others that they come too late.  A request that is not
  * answered leaves its vCPU asleep; one answered twice may have been another.
+ *
+ * Xen answers in our name when a hypercall that lends asks it to.  That is made
+ * under slot->lock like any other answer, so nobody answers meanwhile, and the
+ * interrupt of the vCPU's next request waits until this one is over.
  */
 #include "xlend.h"
 
@@ -56,7 +60,27 @@ static void xlend_set_state(struct xlend_slot *s, u8 state)
 /* What a request gets that nobody serves, so that the vCPU goes on. */
 static u64 xlend_no_answer(const struct xlend_ioreq *req)
 {
-	return req->type == IOREQ_TYPE_FAULT ? XENLEND_ANSWER_RETRY : ~0ULL;
+	return req->type == IOREQ_TYPE_LEND_FAULT ? XENMEM_LEND_ANSWER_RETRY :
+						    ~0ULL;
+}
+
+/* The request has its answer @data. */
+static void xlend_answered_locked(struct xlend_slot *s, u64 data)
+{
+	lockdep_assert_held(&s->lock);
+
+	s->busy = false;
+	s->gen++;
+	s->window = NULL;
+	/*
+	 * Under the lock, since the interrupt cannot be unbound before this
+	 * request is answered or the slot has been through the lock to close.
+	 */
+	if (s->eoi_owed)
+		xen_irq_lateeoi(s->irq, 0);
+	s->eoi_owed = false;
+	trace_xen_lend_answer(s->dom->domid, s->vcpu, s->req.type, data,
+			      ktime_get_ns() - s->since);
 }
 
 /*
@@ -71,27 +95,59 @@ static bool xlend_answer_locked(struct xlend_slot *s, u32 gen, u64 data)
 		return false;
 
 	/* The data of a write by value, and of pointers, stay as they are. */
-	if (s->req.type == IOREQ_TYPE_FAULT ||
+	if (s->req.type == IOREQ_TYPE_LEND_FAULT ||
 	    ((s->req.bits & XLEND_IOREQ_READ) &&
 	     !(s->req.bits & XLEND_IOREQ_IS_PTR)))
 		WRITE_ONCE(s->shared->data, data);
 	virt_wmb(); /* the data before the state */
 	xlend_set_state(s, XLEND_STATE_RESPONSE);
 	xlend_hc_notify(s->port);
-
-	s->busy = false;
-	s->gen++;
-	s->window = NULL;
-	/*
-	 * Under the lock, since the interrupt cannot be unbound before this
-	 * request is answered or the slot has been through the lock to close.
-	 */
-	if (s->eoi_owed)
-		xen_irq_lateeoi(s->irq, 0);
-	s->eoi_owed = false;
-	trace_xen_lend_answer(s->dom->domid, s->vcpu, s->req.type, data,
-			      ktime_get_ns() - s->since);
+	xlend_answered_locked(s, data);
 	return true;
+}
+
+/**
+ * xlend_slot_lend - lend, and have Xen answer the request that this resolves
+ * @w: window
+ * @base: slot of the window for index 0 of the scratch's arrays
+ * @from: first index
+ * @to: index after the last
+ * @scratch: frames and rights; the request; is given the results
+ *
+ * The request is answered, and @scratch->answered set, only if it is still
+ * there and its slot was lent.  In all other cases the caller answers it.
+ *
+ * Context: w->lock held.
+ * Return: as xlend_hc_lend().
+ */
+int xlend_slot_lend(struct xlend_window *w, unsigned long base,
+		    unsigned int from, unsigned int to,
+		    struct xlend_scratch *scratch)
+{
+	struct xlend_slot *s = scratch->slot;
+	bool mine;
+	int rc;
+
+	lockdep_assert_held(&w->lock);
+
+	spin_lock_irq(&s->lock);
+	mine = s->busy && s->gen == scratch->gen;
+	rc = xlend_hc_lend(w->dom->domid, w->handle, base + from, to - from,
+			   scratch->frames + from, scratch->status + from,
+			   mine ? s->vcpu : XLEND_NO_ANSWER);
+	/*
+	 * The result does not tell whether Xen has answered: a vCPU that has
+	 * just sent its request may not count as waiting yet, though all was
+	 * lent.  The state does.  INPROCESS is what we made it, and what leaves
+	 * the answer to us; otherwise the vCPU goes on, be it because the
+	 * server was disabled.
+	 */
+	if (mine && xlend_state(s) != XLEND_STATE_INPROCESS) {
+		scratch->answered = ktime_get_ns();
+		xlend_answered_locked(s, XENMEM_LEND_ANSWER_RETRY);
+	}
+	spin_unlock_irq(&s->lock);
+	return rc;
 }
 
 /* Take the request that waits in the slot, if one does. */
@@ -163,9 +219,10 @@ static bool xlend_slot_claim(struct xlend_slot *s, u32 gen,
 	return mine;
 }
 
-/* Serve a fault: returns the answer. */
-static u64 xlend_serve_fault(struct xlend_slot *s, struct xlend_window *w,
-			     const struct xlend_ioreq *req,
+/* Serve a fault: returns the answer, if the lend did not make Xen give it. */
+static u64 xlend_serve_fault(struct xlend_slot *s, u32 gen,
+			     struct xlend_window *w,
+			     const struct xlend_ioreq *req, u64 since,
 			     struct xlend_scratch *scratch)
 {
 	bool write = !(req->bits & XLEND_IOREQ_READ);
@@ -191,21 +248,24 @@ static u64 xlend_serve_fault(struct xlend_slot *s, struct xlend_window *w,
 	} else {
 		if (req->count > 16)
 			usleep_range(500, 1000);
+		scratch->slot = s;
+		scratch->gen = gen;
 		rc = xlend_fault(w, idx, XLEND_FAULT_PATIENT |
 				 (write ? XLEND_FAULT_WRITE : 0),
 				 READ_ONCE(xlend_fault_around), NULL, scratch);
 	}
 
+	/* The slot may be about another request by now. */
 	trace_xen_lend_fault(w, s->vcpu, req->addr, write, req->count, rc,
-			     ktime_get_ns() - s->since);
+			     ktime_get_ns() - since);
 	/* A window that is being destroyed is soon gone for the guest, too. */
 	if (!rc || rc == -ESHUTDOWN)
-		return XENLEND_ANSWER_RETRY;
+		return XENMEM_LEND_ANSWER_RETRY;
 
 	xlend_count(w, &w->stats.errors, 1);
 	xlend_event_window(w, XEN_LEND_EVENT_FAULT, rc, s->vcpu, req->addr);
-	return w->policy == XEN_LEND_POLICY_FAULT ? XENLEND_ANSWER_FAULT :
-						    XENLEND_ANSWER_ONES;
+	return w->policy == XEN_LEND_POLICY_FAULT ? XENMEM_LEND_ANSWER_GP :
+						    XENMEM_LEND_ANSWER_ONES;
 }
 
 static u64 xlend_ones(unsigned int size)
@@ -335,9 +395,11 @@ static void xlend_job_work(struct work_struct *work)
 	if (!todo)
 		goto out;
 
+	job->scratch.slot = NULL;
+	job->scratch.answered = 0;
 	answer = xlend_no_answer(&req);
 	switch (req.type) {
-	case IOREQ_TYPE_FAULT:
+	case IOREQ_TYPE_LEND_FAULT:
 		/*
 		 * None, or another: it is being made or destroyed.  Claim it
 		 * before looking whether it is dead: xlend_window_destroy()
@@ -349,7 +411,8 @@ static void xlend_job_work(struct work_struct *work)
 			break;
 		if (!xlend_slot_claim(s, gen, w))
 			break;
-		answer = xlend_serve_fault(s, w, &req, &job->scratch);
+		answer = xlend_serve_fault(s, gen, w, &req, since,
+					   &job->scratch);
 		break;
 	case XLEND_IOREQ_COPY:
 		answer = xlend_serve_copy(s, gen, &req, &job->scratch);
@@ -361,8 +424,8 @@ static void xlend_job_work(struct work_struct *work)
 	spin_unlock_irq(&s->lock);
 
 	if (w) {
-		ns = ktime_get_ns() - since;
-		if (todo) {
+		ns = (job->scratch.answered ?: ktime_get_ns()) - since;
+		if (todo || job->scratch.answered) {
 			spin_lock(&w->stat_lock);
 			w->stats.fault_total_ns += ns;
 			w->stats.fault_max_ns = max(w->stats.fault_max_ns, ns);
@@ -542,8 +605,9 @@ int xlend_slots_start(struct xlend_domain *d)
  * @d: domain, alive or dead
  *
  * Each step in this order: a request answered before the server is disabled
- * would be sent again, to nobody; one not answered leaves its vCPU asleep, on a
- * hypervisor that does not wake it.  Waits for no job.
+ * would be sent again, to nobody; one that is not a fault and not answered
+ * leaves its vCPU asleep.  (Disabling has woken those that wait for faults,
+ * whose answers go nowhere.)  Waits for no job.
  *
  * Context: may sleep; no lock that the notifier can need, since Xen pauses the
  * domain.

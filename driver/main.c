@@ -169,9 +169,9 @@ static int __init xlend_init(void)
 		pr_info("this Xen cannot lend memory (%d)\n", rc);
 		return -ENODEV;
 	}
-	if (info.version != XENLEND_VERSION) {
+	if (info.version != XENMEM_LEND_VERSION) {
 		pr_info("Xen lends memory by version %u, this module knows %u\n",
-			info.version, XENLEND_VERSION);
+			info.version, XENMEM_LEND_VERSION);
 		return -ENODEV;
 	}
 	xlend_hv_version = info.version;

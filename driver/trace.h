@@ -9,7 +9,7 @@
 
 #include "xlend.h"
 
-/* A guest's fault was served: what came of it, not yet answered. */
+/* A guest's fault was served: what came of it.  The answer may come later. */
 TRACE_EVENT(xen_lend_fault,
 	TP_PROTO(const struct xlend_window *w, u32 vcpu, u64 gpa, bool write,
 		 u32 count, int rc, u64 ns),
@@ -42,28 +42,36 @@ TRACE_EVENT(xen_lend_fault,
 
 /* Frames were put into slots. */
 TRACE_EVENT(xen_lend_lend,
-	TP_PROTO(const struct xlend_window *w, u64 first, u32 nr, bool write,
-		 int rc),
-	TP_ARGS(w, first, nr, write, rc),
+	TP_PROTO(const struct xlend_window *w, u64 first, u32 nr,
+		 const u64 *frames, bool answered, int rc),
+	TP_ARGS(w, first, nr, frames, answered, rc),
 	TP_STRUCT__entry(
 		__field(u64, first)
 		__field(u64, serial)
+		__field(u64, writable)
 		__field(u32, nr)
 		__field(int, rc)
 		__field(u16, domid)
-		__field(bool, write)
+		__field(bool, answered)
 	),
 	TP_fast_assign(
+		u32 i;
+
 		__entry->first = first;
 		__entry->serial = w->serial;
+		__entry->writable = 0;
+		for (i = 0; i < nr; i++)
+			if (frames[i] & XENMEM_LEND_WRITE)
+				__entry->writable |= 1ULL << i;
 		__entry->nr = nr;
 		__entry->rc = rc;
 		__entry->domid = w->dom->domid;
-		__entry->write = write;
+		__entry->answered = answered;
 	),
-	TP_printk("d%u window %llu slots %llu+%u %s rc %d", __entry->domid,
-		  __entry->serial, __entry->first, __entry->nr,
-		  __entry->write ? "rw" : "ro", __entry->rc)
+	TP_printk("d%u window %llu slots %llu+%u writable %#llx%s rc %d",
+		  __entry->domid, __entry->serial, __entry->first,
+		  __entry->nr, __entry->writable,
+		  __entry->answered ? " answered" : "", __entry->rc)
 );
 
 /* Slots were emptied. */

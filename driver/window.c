@@ -570,6 +570,7 @@ long xlend_window_populate(struct xlend_borrower *b, void __user *uarg)
 	scratch = kmalloc(sizeof(*scratch), GFP_KERNEL_ACCOUNT);
 	if (!scratch)
 		goto out;
+	scratch->slot = NULL; /* no vCPU waits */
 
 	rc = 0;
 	for (i = 0; i < nr; i++) {

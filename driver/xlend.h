@@ -50,7 +50,8 @@
  * xlend_domain.lock may enclose xlend_borrower.ev_lock:
  *
  * xlend_domain.lock (spin)        tree of windows, list of borrowers.
- * xlend_slot.lock (spin, irq)     state of the request.
+ * xlend_slot.lock (spin, irq)     state of the request; hypercalls that answer
+ *                                 it.
  * xlend_borrower.ev_lock (spin)   event queue.
  * xlend_window.stat_lock (spin)   counters.
  *
@@ -61,7 +62,8 @@
  * program likes.  Nothing waits for it but another job of the same vCPU:
  * destroying windows, closing descriptors and process exit answer the request
  * themselves (xlend_slots_abort()); the generation in the slot makes sure that
- * each request is answered exactly once.
+ * each request is answered exactly once.  They may spin for a hypercall that
+ * lends and answers, which is made under the slot's lock.
  */
 #ifndef _XLEND_H
 #define _XLEND_H
@@ -69,6 +71,7 @@
 #define pr_fmt(fmt) "xen-lend: " fmt
 
 #include <linux/atomic.h>
+#include <linux/build_bug.h>
 #include <linux/kfifo.h>
 #include <linux/kref.h>
 #include <linux/list.h>
@@ -85,10 +88,11 @@
 #include <xen/interface/event_channel.h>
 
 #include <linux/xen-lend.h>
-#include <xen/lend.h>
+#include <xen/public/lend.h>
 
 /* Slots of one hypercall, and the most a fault looks at around itself. */
 #define XLEND_BATCH		64
+static_assert(XLEND_BATCH == XENMEM_LEND_BATCH);
 
 #define XLEND_WINDOW_FLAGS	XEN_LEND_WINDOW_WRITE
 
@@ -129,26 +133,32 @@ struct xlend_ioreq {
 
 #define XLEND_MAX_VCPUS		(PAGE_SIZE / sizeof(struct xlend_ioreq))
 
-/**
- * struct xlend_scratch - working space of one fault, too large for a stack
- * @pfns: snapshot of the page tables
- * @frames: what the hypervisor calls these pages
- * @status: per-slot result of the hypercall
- * @perm: what to lend, XLEND_PERM_*
- */
-struct xlend_scratch {
-	unsigned long pfns[XLEND_BATCH];
-	u64 frames[XLEND_BATCH];
-	s32 status[XLEND_BATCH];
-	u8 perm[XLEND_BATCH];
-};
-
 struct file;
 struct poll_table_struct;
 
 struct xlend_domain;
 struct xlend_slot;
 struct xlend_window;
+
+/**
+ * struct xlend_scratch - working space of one fault, too large for a stack
+ * @pfns: snapshot of the page tables
+ * @frames: what the hypervisor calls these pages, and the rights
+ * @status: per-slot result of the hypercall
+ * @lend: whether to lend it
+ * @slot: the vCPU that waits for this fault, or NULL if none does
+ * @gen: of its request
+ * @answered: when Xen answered it because of the lend, ns; 0 if it did not
+ */
+struct xlend_scratch {
+	unsigned long pfns[XLEND_BATCH];
+	u64 frames[XLEND_BATCH];
+	s32 status[XLEND_BATCH];
+	bool lend[XLEND_BATCH];
+	struct xlend_slot *slot;
+	u32 gen;
+	u64 answered;
+};
 
 struct xlend_job {
 	struct work_struct work;
@@ -308,6 +318,9 @@ void xlend_slots_free(struct xlend_domain *d);
 int xlend_slots_start(struct xlend_domain *d);
 void xlend_slots_stop(struct xlend_domain *d);
 void xlend_slots_abort(struct xlend_domain *d, struct xlend_window *w);
+int xlend_slot_lend(struct xlend_window *w, unsigned long base,
+		    unsigned int from, unsigned int to,
+		    struct xlend_scratch *scratch);
 
 /* event.c */
 void xlend_event(struct xlend_borrower *b, const struct xen_lend_event *ev);
@@ -318,12 +331,13 @@ ssize_t xlend_event_read(struct file *file, char __user *buf, size_t len,
 __poll_t xlend_event_poll(struct file *file, struct poll_table_struct *pt);
 
 /* hcall.c */
+#define XLEND_NO_ANSWER		UINT_MAX
 int xlend_hc_probe(struct xen_mem_lend_info *info);
 int xlend_hc_frame(unsigned long pfn, u64 *frame);
 int xlend_hc_create(domid_t domid, u16 server, u64 gfn, u64 nr, u64 *handle);
 int xlend_hc_destroy(domid_t domid, u64 handle);
 int xlend_hc_lend(domid_t domid, u64 handle, u64 first, unsigned int nr,
-		  bool write, const u64 *frames, s32 *status);
+		  const u64 *frames, s32 *status, unsigned int vcpu);
 int xlend_hc_revoke(domid_t domid, u64 handle, u64 first, u64 nr);
 int xlend_hc_crash(domid_t domid);
 int xlend_hc_vcpus(domid_t domid, unsigned int *nr);

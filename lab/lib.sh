@@ -14,6 +14,15 @@ CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/xenlend
 SUITE=trixie
 JOBS=${JOBS:-$(nproc)}
 
+# Which of the series in hypervisor/patches, each for another Xen; its "base" says which one.  The plain copies of the
+# new files, in hypervisor/xen and hypervisor/tools, are those of one of them.
+export XEN_SERIES=${XEN_SERIES:-4.20}
+PATCHES=$TOP/hypervisor/patches/$XEN_SERIES
+PLAIN=
+# shellcheck disable=SC2034 # for the scripts
+if [ "$XEN_SERIES" = 4.20 ]; then PLAIN=$TOP/hypervisor; fi
+series_names() { sed -e 's/[[:space:]]*#.*//' -e 's/[[:space:]]*$//' -e '/^$/d' "$PATCHES/series"; }
+
 # Seconds since the first script of this run started: children inherit it, so that all steps share one clock.
 export XENLEND_T0=${XENLEND_T0:-$(date +%s)}
 
@@ -29,7 +38,7 @@ become_root() {
 	if [ "$(id -u)" = 0 ]; then return; fi
 	command -v sudo >/dev/null || die "this needs root: run it as root, or install sudo"
 	exec sudo env HOME="$HOME" XDG_CACHE_HOME="${XDG_CACHE_HOME:-$HOME/.cache}" XENLEND_T0="$XENLEND_T0" \
-		XENLEND_MIRROR="${XENLEND_MIRROR:-}" XEN_SOURCE="${XEN_SOURCE:-}" JOBS="$JOBS" "$@"
+		XENLEND_MIRROR="${XENLEND_MIRROR:-}" XEN_SOURCE="${XEN_SOURCE:-}" XEN_SERIES="$XEN_SERIES" JOBS="$JOBS" "$@"
 }
 
 # What a run through sudo leaves in build/ belongs to whoever owns the checkout.
@@ -82,6 +91,7 @@ in_tree() {
 		mount -t tmpfs tmpfs "$tree/tmp"
 		mount --bind "$top" "$tree/src"
 		mount --bind "$cache" "$tree/cache"
-		exec chroot "$tree" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8 TERM="${TERM:-dumb}" "$@"
+		# not exec: the first process of a namespace cannot end itself by a signal, and make spins when it tries
+		chroot "$tree" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8 TERM="${TERM:-dumb}" "$@" || exit
 	' in_tree "$tree" "$TOP" "$CACHE" "$@"
 }

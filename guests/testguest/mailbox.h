@@ -17,6 +17,7 @@
 /* Addresses a test may use: identity mapped in the guest. */
 #define GUEST_WINDOW	0x200000000UL	/* 8 GiB: 1 GiB for windows */
 #define GUEST_MMIO	0x240000000UL	/* 9 GiB: 1 GiB nothing lives in, for emulated devices */
+#define GUEST_PORT	0x3000UL	/* 16 ports nothing lives at, for emulated devices */
 #define GUEST_FREE_GFN	0x28000UL	/* 640 MiB: frames with no RAM, mapped, for tests that want to put some there */
 #define GUEST_HIGH_VA	0x3fe00000UL	/* 2 MiB of addresses whose mapping GOP_MAP replaces */
 
@@ -27,7 +28,8 @@ enum {
 	GOP_RMW,	/* RMW_*, addr, size, value, old -> what was there, done? */
 	GOP_SIMD,	/* SIMD_*, addr: data[0..31] <-> memory */
 	GOP_STRING,	/* STR_*, to, from (or value), count -> rdi, rsi, rcx */
-	GOP_STACK,	/* STK_*, stack pointer          -> frame's address, traps taken */
+	GOP_PORT,	/* PORT_*, port, address, count  -> address after it, count left */
+	GOP_STACK,	/* STK_*, stack pointer, address -> frame's address, traps taken */
 	GOP_FETCH,	/* addr: jumps there */
 	GOP_MAP,	/* page directory entry for GUEST_HIGH_VA */
 	GOP_HYPERCALL,	/* number, 5 arguments           -> result */
@@ -39,14 +41,18 @@ enum {
 	GOP_SPIN_WRITE,	/* addr: writes a counter until stopped -> last value */
 	GOP_SPIN_TAG,	/* addr, pages, stride of tags: writes and checks own tags in each page until stopped -> rounds, wrong */
 	GOP_RACE,	/* addr, pages, parties, kind: all parties access each page at the same moment -> sum */
+	GOP_FUZZ,	/* seed, FUZZ_*, other domain, slots: random doings until stopped; progress counts, last: forbidden successes */
 	GOP_NR
 };
 
 enum { RMW_XADD, RMW_XCHG, RMW_CMPXCHG, RMW_CMPXCHG16B, RMW_OR, RMW_AND, RMW_INC, RMW_BTS, RMW_ADD_PLAIN, RMW_PUSHPOP };
 enum { SIMD_LOAD16, SIMD_STORE16, SIMD_LOAD32, SIMD_STORE32, SIMD_MASKED_STORE32, SIMD_FXSAVE };
 enum { STR_MOVSB, STR_MOVSQ, STR_STOSB, STR_STOSQ, STR_MOVSQ_ONE, STR_LODSQ_ONE, STR_MOVSB_BACK, STR_SCASB };
-enum { STK_INT, STK_UD2, STK_CALL };
+enum { PORT_INSB, PORT_INSW, PORT_INSL, PORT_OUTSB, PORT_OUTSW, PORT_OUTSL, PORT_INSW_ONE, PORT_OUTSW_ONE, PORT_INSW_BACK };
+enum { STK_INT, STK_UD2, STK_CALL, STK_PUSH, STK_POP };
 enum { RACE_READ, RACE_WRITE, RACE_ADD };
+
+enum { FUZZ_BORROWER, FUZZ_BYSTANDER, FUZZ_LENDER };
 
 #ifndef __ASSEMBLER__
 struct mailbox_cpu {

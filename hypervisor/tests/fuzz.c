@@ -5,6 +5,19 @@
 long alloc_fail_after = -1;
 long allocated;
 
+uint64_t *arch_lend_alloc_chunk(struct domain *d)
+{
+    (void)d;
+
+    return test_alloc(LEND_CHUNK * sizeof(uint64_t));
+}
+
+void arch_lend_free_chunk(struct domain *d, uint64_t *chunk)
+{
+    (void)d;
+    test_free(chunk);
+}
+
 static uint32_t draw_data(struct source *s, uint32_t n)
 {
     uint32_t v = 0;
@@ -28,7 +41,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         struct xen_mem_lend op;
 
         memcpy(&op, data, sizeof(op));
-        if ( !lend_check_args(&op) && op.op == XENLEND_create )
+        if ( !lend_check_args(&op) && op.op == XENMEM_LEND_create )
             CHECK(op.u.create.nr && op.u.create.nr <= LEND_MAX_SLOTS &&
                   op.u.create.gfn + op.u.create.nr > op.u.create.gfn);
     }

@@ -26,7 +26,7 @@ struct xen_lend_info {
 	__aligned_u64 window_flags;	/* OUT: XEN_LEND_WINDOW_* supported */
 	__aligned_u64 max_len;		/* OUT: bytes, largest window */
 	__u32 max_windows;		/* OUT: windows of one borrower */
-	__u32 hypervisor_version;	/* OUT: XENLEND_VERSION of the hypervisor */
+	__u32 hypervisor_version;	/* OUT: XENMEM_LEND_VERSION of Xen */
 };
 
 /* A file descriptor that can only lend to one range of one domain. */

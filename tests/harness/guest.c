@@ -57,6 +57,18 @@ static void write_file(const char *path, const char *s)
 	}
 }
 
+void xen_open_again(void)
+{
+	xch = xc_interface_open(NULL, NULL, 0);
+	xcall = xencall_open(NULL, 0);
+	xdm = xendevicemodel_open(NULL, 0);
+	xfm = xenforeignmemory_open(NULL, 0);
+	xsh = NULL;
+	if (!xch || !xcall || !xdm || !xfm)
+		die("cannot open Xen's libraries: %s", strerror(errno));
+	tap_cleanup = NULL;
+}
+
 void xen_open(void)
 {
 	char type[16] = "";
@@ -261,15 +273,23 @@ bool domain_gone(uint32_t domid, unsigned seconds)
 
 bool guest_free(struct guest *g)
 {
+	static bool zombies;	/* where one stays the next will, too: do not wait as long for it */
 	bool gone;
 	int i;
 
 	guest_release(g);
 	domain_destroy(g->domid);
 	xs_release_domain(xsh, g->domid);
-	gone = domain_gone(g->domid, 60);
-	if (!gone)
-		note("domain %u is a zombie", g->domid);
+	gone = domain_gone(g->domid, zombies ? 3 : 60);
+	if (!gone) {
+		zombies = true;
+		xc_domaininfo_t i;
+
+		if (!xc_domain_getinfo_single(xch, g->domid, &i))
+			note("domain %u is a zombie: %lu pages are left", g->domid, (long)i.tot_pages);
+		/* which pages these are goes to Xen's log */
+		xc_send_debug_keys(xch, "q");
+	}
 	for (i = 0; i < MAX_GUESTS; i++)
 		if (guests[i] == g)
 			guests[i] = NULL;
@@ -322,9 +342,15 @@ uint64_t gop_wait(struct guest *g, unsigned cpu)
 {
 	struct mailbox_cpu *m = &g->mb->cpu[cpu];
 
-	if (!gop_wait_for(g, cpu, g->timeout))
+	if (!gop_wait_for(g, cpu, g->timeout)) {
+		/* Xen's console tells what it waits for */
+		xc_send_debug_keys(xch, "W");
+		xc_send_debug_keys(xch, "q");
+		xc_send_debug_keys(xch, "v");
+		usleep(100000);
 		die("domain %u vCPU %u does not end operation %u (%#lx %#lx %#lx %#lx), progress %lu", g->domid, cpu,
 		    m->op, m->arg[0], m->arg[1], m->arg[2], m->arg[3], m->progress);
+	}
 	return m->ret[0];
 }
 
@@ -463,17 +489,18 @@ uint64_t frame_of_pgd(void)
 	return e;
 }
 
-struct pool *pool_new(size_t nr)
+static struct pool *pool_make(size_t nr, bool shared)
 {
 	struct pool *p = calloc(1, sizeof(*p));
 	size_t i;
 
 	p->nr = nr;
-	p->va = mmap(NULL, nr * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	p->va = mmap(NULL, nr * PAGE, PROT_READ | PROT_WRITE, (shared ? MAP_SHARED : MAP_PRIVATE) | MAP_ANONYMOUS, -1, 0);
 	if (p->va == MAP_FAILED)
 		die("mmap: %s", strerror(errno));
 	madvise(p->va, nr * PAGE, MADV_NOHUGEPAGE);
-	madvise(p->va, nr * PAGE, MADV_DONTFORK);
+	if (!shared)
+		madvise(p->va, nr * PAGE, MADV_DONTFORK);
 	memset(p->va, 0, nr * PAGE);
 	if (mlock(p->va, nr * PAGE))
 		die("mlock: %s", strerror(errno));
@@ -482,6 +509,16 @@ struct pool *pool_new(size_t nr)
 	for (i = 0; i < nr; i++)
 		p->frame[i] = frame_of(p->va + i * PAGE);
 	return p;
+}
+
+struct pool *pool_new(size_t nr)
+{
+	return pool_make(nr, false);
+}
+
+struct pool *pool_new_shared(size_t nr)
+{
+	return pool_make(nr, true);
 }
 
 void pool_free(struct pool *p)

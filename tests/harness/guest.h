@@ -35,6 +35,8 @@ extern bool lender_pvh;
 
 /* Opens all of the above; on failure the suite ends. */
 void xen_open(void);
+/* In a child: handles of its own, but for the store; it cleans nothing up. */
+void xen_open_again(void);
 
 struct guest {
 	uint32_t domid;
@@ -110,6 +112,8 @@ struct pool {
 };
 /* Pages that stay where they are: locked, not in huge pages, not inherited by children. */
 struct pool *pool_new(size_t nr);
+/* The same, for children too: their ends change nothing. */
+struct pool *pool_new_shared(size_t nr);
 void pool_free(struct pool *p);
 static inline void *pool_page(struct pool *p, size_t i) { return p->va + i * PAGE; }
 

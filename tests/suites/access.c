@@ -400,7 +400,7 @@ static int cow_fault(struct raw *raw, struct win *win, uint64_t slot, ioreq_t *q
 
 static void readonly(void)
 {
-	struct xen_mem_lend_query q0, q1;
+	struct xen_mem_lend_counters q0, q1;
 	uint8_t *old;
 	int rc;
 
@@ -463,7 +463,7 @@ static void policies(void)
 	memset(page(32), 0x21, PAGE);
 	empty(32, 4);
 	r->fault = giving_up;
-	answer = XENLEND_ANSWER_FAULT;
+	answer = XENMEM_LEND_ANSWER_GP;
 	gop(g, 0, GOP_READ, W(32), 8);
 	eq(gtrap(g, 0), 13, "give up: a load gets #GP");
 	eq(g->mb->cpu[0].err, 0, "... with error code 0");
@@ -483,7 +483,7 @@ static void policies(void)
 	eqx(gop(g, 0, GOP_READ, W(32), 1), 0x21, "the slot works when it is lent later");
 
 	empty(32, 4);
-	answer = XENLEND_ANSWER_ONES;
+	answer = XENMEM_LEND_ANSWER_ONES;
 	for (i = 1; i <= 8; i *= 2) {
 		bad += gop(g, 0, GOP_READ, W(32) + 8, i) != (i == 8 ? ~0UL : (1UL << i * 8) - 1);
 		bad += gtrap(g, 0) != NO_TRAP;
@@ -536,7 +536,7 @@ static void neighbours(void)
 
 void suite_access(void)
 {
-	struct xen_mem_lend_query q;
+	struct xen_mem_lend_counters q;
 
 	xen_open();
 	g = guest_new(NULL);
@@ -547,6 +547,12 @@ void suite_access(void)
 
 	plain();
 	locked();
+	/* once more, the answers given by the lend itself */
+	r->answer_by_lend = true;
+	plain();
+	locked();
+	ok(r->answered_by_lend > 100, "many of these were answered by the lend itself (%lu)", (long)r->answered_by_lend);
+	r->answer_by_lend = false;
 	simd();
 	strings();
 	stack();

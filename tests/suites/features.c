@@ -29,39 +29,285 @@ static int logdirty(unsigned op)
 	return xc_logdirty_control(xch, g->domid, op, NULL, 0, 0, NULL) < 0 ? -errno : 0;
 }
 
-static void mem_access(void)
-{
-	uint32_t port;
-	void *ring = xc_monitor_enable(xch, g->domid, &port);
-	xenmem_access_t a;
-	int rc;
+/* ---- one of the two, and never both: whoever comes first, and when they come at once ---- */
 
-	if (!ring) {
-		skip("access rights of a lent slot", "monitoring cannot be enabled here: %s", strerror(errno));
-		return;
-	}
-	rc = xc_set_mem_access(xch, g->domid, XENMEM_access_rw, 0x180, 1);
-	if (rc)
-		skip("access rights of a lent slot", "not even those of RAM can be set here: %s", strerror(errno));
-	else {
-		xc_set_mem_access(xch, g->domid, XENMEM_access_rwx, 0x180, 1);
-		rc = xc_set_mem_access(xch, g->domid, XENMEM_access_n, WIN_GFN, 1);
-		err(rc ? -errno : 0, -EPERM, "access rights of a lent slot cannot be changed");
-		rc = xc_set_mem_access(xch, g->domid, XENMEM_access_r, WIN_GFN + 1, 1);
-		err(rc ? -errno : 0, -EPERM, "... nor of a read-only one");
-		if (!xc_get_mem_access(xch, g->domid, WIN_GFN, &a))
-			eq(a, XENMEM_access_rwx, "... and are what they were");
-	}
+struct feature {
+	const char *name;
+	int (*on)(void);	/* 0 or -errno */
+	void (*off)(void);
+	const char *why;	/* not tested here, or NULL */
+};
+
+static int logdirty_on(void)
+{
+	return logdirty(XEN_DOMCTL_SHADOW_OP_ENABLE_LOGDIRTY);
+}
+
+static void logdirty_off(void)
+{
+	logdirty(XEN_DOMCTL_SHADOW_OP_OFF);
+}
+
+static void *ring;
+static int monitor_on(void)
+{
+	static xc_interface *quiet;	/* libxc has much to say when it is refused */
+	uint32_t port;
+
+	if (!quiet)
+		quiet = xc_interface_open((xentoollog_logger *)xtl_createlogger_stdiostream(stderr, XTL_CRITICAL, 0), NULL, 0);
+	ring = xc_monitor_enable(quiet, g->domid, &port);
+	return ring ? 0 : -errno;
+}
+
+static void monitor_off(void)
+{
 	xc_monitor_disable(xch, g->domid);
 	munmap(ring, PAGE);
-	eqx(g_read(g, W(0)), 0x11, "the slot is still there");
-	eqx(g_read(g, W(1)), 0x22, "... and the other one");
+}
+
+static int save(void)
+{
+	int n = xc_domain_hvm_getcontext(xch, g->domid, NULL, 0);
+	uint8_t *buf;
+
+	if (n <= 0)
+		return -errno;
+	buf = calloc(1, n);
+	n = xc_domain_hvm_getcontext(xch, g->domid, buf, n);
+	n = n < 0 ? -errno : 0;
+	free(buf);
+	return n;
+}
+
+static void both_orders(struct feature *f)
+{
+	uint64_t id;
+	int rc;
+
+	at("a window and %s", f->name);
+	rc = f->on();
+	if (rc) {
+		f->why = strerror(-rc);
+		skip(f->name, "it cannot be switched on here: %s", f->why);
+		return;
+	}
+	err(raw_create(g->domid, WIN_GFN, 4, r->id, &id), -EBUSY, "no window where there is %s", f->name);
+	f->off();
+	rc = raw_create(g->domid, WIN_GFN, 4, r->id, &id);
+	if (!err(rc, 0, "... without, there can be one"))
+		return;
+	rc = f->on();
+	if (!err(rc, -EBUSY, "... then there cannot be %s", f->name) && !rc)
+		f->off();
+	raw_destroy(g->domid, id);
+	rc = f->on();
+	if (err(rc, 0, "... and when the window is gone, again"))
+		f->off();
+}
+
+static volatile int round_on, round_done, on_rc;
+static volatile double on_delay;
+static struct feature *racing;
+
+static void idle(double seconds)
+{
+	double end = now() + seconds;
+
+	while (seconds > 0 && now() < end)
+		;
+}
+
+static void *racer(void *arg)
+{
+	int n, seen = 0;
+
+	(void)arg;
+	while ((n = round_on) >= 0) {
+		if (n == seen)
+			continue;
+		seen = n;
+		idle(on_delay);
+		on_rc = racing->on();
+		__sync_synchronize();
+		round_done = n;
+	}
+	return NULL;
+}
+
+/* Both at the same moment, over and over, a little earlier or later each time: each finds the other at every point of its way. */
+static void race(struct feature *f, double seconds)
+{
+	unsigned n, both = 0, first = 0, second = 0, neither = 0, i;
+	uint64_t id, x = 88172645463325252UL;
+	double end, mine, t, on = 1, create = 1;
+	pthread_t thread;
+	int rc;
+
+	if (f->why)
+		return;
+	at("a window and %s at once", f->name);
+	for (i = 0; i < 8; i++) {	/* how long each takes when it is alone */
+		t = now();
+		if (f->on())
+			return;
+		t = now() - t;
+		on = t < on ? t : on;
+		f->off();
+		t = now();
+		if (raw_create(g->domid, WIN_GFN, 4, r->id, &id))
+			return;
+		t = now() - t;
+		create = t < create ? t : create;
+		raw_destroy(g->domid, id);
+	}
+	racing = f;
+	round_on = round_done = 0;
+	pthread_create(&thread, NULL, racer, NULL);
+	end = now() + seconds;
+	for (n = 1; now() < end && n < 20000; n++) {
+		x ^= x << 13;
+		x ^= x >> 7;
+		x ^= x << 17;
+		t = (x >> 11 & 0xffff) / 65536.0;
+		mine = x & 1 ? t * on * 1.5 : 0;
+		on_delay = x & 1 ? 0 : t * create * 1.5;
+		__sync_synchronize();
+		round_on = n;
+		idle(mine);
+		rc = raw_create(g->domid, WIN_GFN, 4, r->id, &id);
+		while (round_done != (int)n)
+			;
+		__sync_synchronize();
+		both += !rc && !on_rc;
+		first += !rc && on_rc;
+		second += rc && !on_rc;
+		neither += rc && on_rc;
+		if ((rc && rc != -EBUSY) || (on_rc && on_rc != -EBUSY)) {
+			ok(false, "round %u: a window %d, %s %d", n, rc, f->name, on_rc);
+			break;
+		}
+		if (!on_rc)
+			f->off();
+		if (!rc)
+			raw_destroy(g->domid, id);
+	}
+	round_on = -1;
+	pthread_join(thread, NULL);
+	eq(both, 0, "never a window and %s, in %u rounds (%u windows, %u the other, %u neither)", f->name, n - 1, first, second, neither);
+	ok(n < 50 || (first && second), "... and each came first at times");
+}
+
+/* ---- populate on demand ---- */
+
+static int pod_extent(uint32_t domid, xen_pfn_t gfn)
+{
+	int n = xc_domain_populate_physmap(xch, domid, 1, 9, XENMEMF_populate_on_demand, &gfn);
+
+	return n == 1 ? 0 : n < 0 ? -errno : -EPERM;
+}
+
+static void pod(void)
+{
+	uint64_t tot, cache, entries, id;
+	struct guest *h = guest_new(&(struct guest_options){ .empty = true, .mem_mb = 64 });
+	struct raw *s = raw_open_bare(h);
+	struct pool *p = pool_new(1);
+	int rc;
+
+	at("populate on demand");
+	rc = xc_domain_set_pod_target(xch, h->domid, 1024, &tot, &cache, &entries);
+	if (rc) {
+		skip("populate on demand", "no such domain can be made here: %s", strerror(errno));
+		goto out;
+	}
+	rc = pod_extent(h->domid, 0);
+	eq(rc, 0, "2 MiB to be populated on demand");
+	err(raw_create(h->domid, WIN_GFN, 4, s->id, &id), -EBUSY, "... no window in that domain");
+	raw_close(s);
+	ok(guest_free(h), "... which goes away");
+
+	h = guest_new(&(struct guest_options){ .empty = true, .mem_mb = 64 });
+	s = raw_open_bare(h);
+	if (!err(raw_create(h->domid, WIN_GFN, 4, s->id, &id), 0, "a window in another"))
+		goto out;
+	rc = pod_extent(h->domid, 512);
+	ok(rc < 0, "... then nothing can be populated on demand (%d)", rc);
+	rc = pod_extent(h->domid, WIN_GFN & ~511UL);
+	ok(rc < 0, "... least of all the window (%d)", rc);
+	tot = cache = entries = 0;
+	rc = xc_domain_set_pod_target(xch, h->domid, 1024, &tot, &cache, &entries);
+	ok(rc < 0 || (!cache && !entries), "... and there is no cache for it (%d, %lu pages)", rc, (long)cache);
+	err(raw_lend(h->domid, id, 0, 1, p->frame, NULL, 0), 0, "... the window works");
+	raw_revoke(h->domid, id, 0, 4);
+	raw_destroy(h->domid, id);
+	rc = pod_extent(h->domid, 512);
+	eq(rc, 0, "... and when it is gone, populate on demand does");
+out:
+	raw_close(s);
+	ok(guest_free(h), "the domain goes away");
+	pool_free(p);
+}
+
+/* ---- state ---- */
+
+static void saving(void)
+{
+	struct pool *p = pool_new(1);
+	uint64_t id, second;
+
+	at("saving");
+	xc_domain_pause(xch, g->domid);
+	if (!err(save(), 0, "a domain's state can be saved"))
+		goto out;
+	raw_create(g->domid, WIN_GFN, 4, r->id, &id);
+	raw_create(g->domid, WIN_GFN + 16, 4, r->id, &second);
+	err(save(), -EBUSY, "... not with windows");
+	raw_lend(g->domid, id, 0, 1, p->frame, NULL, 0);
+	err(save(), -EBUSY, "... nor with something lent");
+	raw_destroy(g->domid, id);
+	err(save(), -EBUSY, "... nor with one window left");
+	raw_destroy(g->domid, second);
+	err(save(), 0, "... again when all windows are gone");
+out:
+	xc_domain_unpause(xch, g->domid);
+	pool_free(p);
+}
+
+/* Rights that Xen keeps for whatever comes: not for what is lent. */
+static void default_access(void)
+{
+	uint64_t id, f;
+	int rc;
+
+	at("default access rights");
+	if (monitor_on())
+		return;
+	rc = xc_set_mem_access(xch, g->domid, XENMEM_access_n, ~0UL, 1);
+	monitor_off();
+	if (rc) {
+		skip("default access rights", "they cannot be set here: %s", strerror(errno));
+		return;
+	}
+	f = pool->frame[0];
+	rc = raw_create(g->domid, WIN_GFN, 4, r->id, &id);
+	if (!rc) {
+		raw_lend(g->domid, id, 0, 1, &f, NULL, XENMEM_LEND_WRITE);
+		*(uint64_t *)pool_page(pool, 0) = 0x44;
+		eqx(g_read(g, W(0)), 0x44, "default access rights do not hold for what is lent");
+		raw_destroy(g->domid, id);
+	}
+	if (!monitor_on()) {
+		xc_set_mem_access(xch, g->domid, XENMEM_access_rwx, ~0UL, 1);
+		monitor_off();
+	}
 }
 
 void suite_features(void)
 {
+	struct feature dirty = { "log-dirty mode", logdirty_on, logdirty_off, NULL };
+	struct feature monitor = { "a monitor", monitor_on, monitor_off, NULL };
 	struct win *w;
-	uint64_t id;
 	int rc;
 
 	xen_open();
@@ -76,13 +322,13 @@ void suite_features(void)
 	g = guest_new(NULL);
 	r = raw_open(g);
 	pool = pool_new(4);
-	rc = logdirty(XEN_DOMCTL_SHADOW_OP_ENABLE_LOGDIRTY);
-	if (rc)
-		skip("a window while dirty pages are logged", "they cannot be logged here: %s", strerror(-rc));
-	else {
-		err(raw_create(g->domid, WIN_GFN, 4, r->id, &id), -EBUSY, "a window while dirty pages are logged");
-		logdirty(XEN_DOMCTL_SHADOW_OP_OFF);
-	}
+	both_orders(&dirty);
+	both_orders(&monitor);
+	default_access();
+	saving();
+	pod();
+	race(&dirty, lender_pvh ? 10 : 20);
+	race(&monitor, 10);
 
 	w = raw_window(r, WIN_GFN, 4);
 	raw_back(w, 0, 4, pool, 0);
@@ -94,7 +340,12 @@ void suite_features(void)
 	at("later");
 	err(logdirty(XEN_DOMCTL_SHADOW_OP_ENABLE_LOGDIRTY), -EBUSY, "dirty pages cannot be logged now");
 	eqx(g_read(g, W(0)), 0x11, "what is lent is there");
-	mem_access();
+	rc = xc_set_mem_access(xch, g->domid, XENMEM_access_n, WIN_GFN, 1);
+	ok(rc, "access rights of a lent slot cannot be changed");
+	rc = xc_set_mem_access(xch, g->domid, XENMEM_access_r, WIN_GFN + 1, 1);
+	ok(rc, "... nor of a read-only one");
+	eqx(g_read(g, W(0)), 0x11, "the slot is still there");
+	eqx(g_read(g, W(1)), 0x22, "... and the other one");
 	raw_close(r);
 	ok(guest_free(g), "the guest goes away");
 }

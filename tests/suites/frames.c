@@ -15,7 +15,7 @@ static struct pool *pool;
 
 static int try_lend(uint64_t frame, bool write)
 {
-	int rc = raw_lend(g->domid, w->id, 60, 1, &frame, NULL, write ? XENLEND_WRITE : 0);
+	int rc = raw_lend(g->domid, w->id, 60, 1, &frame, NULL, write ? XENMEM_LEND_WRITE : 0);
 
 	if (raw_revoke(g->domid, w->id, 60, 1))
 		die("revoke");
@@ -99,7 +99,7 @@ static void tables(void)
 /* Any number at all: some errno, or lent for the moment; never a crash.  The guest does not run on it. */
 static void any(void)
 {
-	struct xen_mem_lend_query q;
+	struct xen_mem_lend_counters q;
 	static const uint64_t edges[] = { 0, 1, 0x9f, 0xa0, 0xc0, 0xff, 0x100, 0xfec00, 0xfed00, 0xfffff, 0x100000, 1UL << 28, 1UL << 36,
 		(1UL << 36) - 1, 1UL << 51, 1UL << 52, (1UL << 52) - 1, 1UL << 63 };
 	uint64_t fr[32], x = 88172645463325252UL;
@@ -126,7 +126,7 @@ static void any(void)
 		if (!lender_pvh)
 			for (i = 0; i < 32; i++)
 				if (fr[i] > 0x100 && fr[i] < 0xc0000)
-					fr[i] |= 1UL << 40;
+					fr[i] |= 1UL << 39;
 		rc |= raw_lend(g->domid, w->id, 0, 32, fr, st, 0);
 		rc |= raw_revoke(g->domid, w->id, 0, 32);
 		for (i = 0; i < 32; i++) {
@@ -181,7 +181,7 @@ static void given_up(void)
 		ok(false, "a page of the kernel's: %s", strerror(errno));
 		return;
 	}
-	err(raw_lend(g->domid, w->id, 40, 1, &f, NULL, XENLEND_WRITE), 0, "a page of the lender's kernel is lent");
+	err(raw_lend(g->domid, w->id, 40, 1, &f, NULL, XENMEM_LEND_WRITE), 0, "a page of the lender's kernel is lent");
 	gop(g, 0, GOP_FILL, W(40), PAGE, 66);
 	ioctl(fd, XLPFN_PEEK, &x);
 	eqx(x, mix(66, 0), "the guest writes to it");
@@ -216,7 +216,7 @@ static void given_up(void)
 	eq(raw_revoke(g->domid, w->id, 40, 1), 0, "revoke");
 	xc_domain_getinfo_single(xch, 0, &i2);
 	eq((long)i1.tot_pages - (long)i2.tot_pages, 1, "now Xen has it back");
-	err(raw_lend(g->domid, w->id, 40, 1, &f, NULL, XENLEND_WRITE) < 0 ? -1 : 0, -1, "and it cannot be lent any more");
+	err(raw_lend(g->domid, w->id, 40, 1, &f, NULL, XENMEM_LEND_WRITE) < 0 ? -1 : 0, -1, "and it cannot be lent any more");
 	raw_revoke(g->domid, w->id, 40, 1);
 	free(gfns);
 	ok(guest_free(eater), "the other domain goes away");

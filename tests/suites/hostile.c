@@ -380,41 +380,50 @@ static void logdirty(void)
 /* The guest may call XENMEM_lend, too: it has no privilege over anybody. */
 static void as_lender(void)
 {
-	struct xen_mem_lend m = { .op = XENLEND_create, .domid = DOMID_SELF };
-	uint64_t status;
+	struct xen_mem_lend m = { .op = XENMEM_LEND_create };
+	struct xen_mem_lend_counters q;
+	uint64_t room = 0;
 
 	at("the guest as a lender");
+	m.u.create.domid = DOMID_SELF;
 	m.u.create.gfn = 0x300000;
 	m.u.create.nr = 1;
 	err(memory_op(XENMEM_lend, &m, sizeof(m)), -EPERM, "the guest creates a window in itself");
-	m.domid = h->domid;
+	m.u.create.domid = h->domid;
 	err(memory_op(XENMEM_lend, &m, sizeof(m)), -EPERM, "the guest creates a window in another guest");
-	m.domid = 0;
+	m.u.create.domid = 0;
 	err(memory_op(XENMEM_lend, &m, sizeof(m)), -EPERM, "the guest creates a window in dom0");
 	memset(&m, 0, sizeof(m));
-	m.op = XENLEND_lend;
-	m.domid = g->domid;
-	m.window = w->id;
-	m.u.range.nr = 1;
-	m.u.range.first = 4;
-	status = RAM_GFN;
-	m.u.range.frames = g_data(g, 256, &status, 8);
-	refused(memory_op(XENMEM_lend, &m, sizeof(m)), "the guest lends into the lender's window");
-	m.op = XENLEND_revoke;
-	m.u.range.frames = 0;
-	m.u.range.first = RW;
-	note("the guest revokes in the lender's window: %ld", memory_op(XENMEM_lend, &m, sizeof(m)));
-	memset(&m.u, 0, sizeof(m.u));
-	m.op = XENLEND_destroy;
-	note("the guest destroys the lender's window: %ld", memory_op(XENMEM_lend, &m, sizeof(m)));
-	{
-		struct xen_mem_lend_query q;
-
-		eq(raw_query(g->domid, w->id, &q), 0, "the window is still there");
-		ok(q.lent >= 2, "... with its slots");
-	}
-	m.op = XENLEND_query;
-	refused(memory_op(XENMEM_lend, &m, sizeof(m)), "the guest asks about the window");
+	m.op = XENMEM_LEND_lend;
+	m.u.lend.domid = g->domid;
+	m.u.lend.window = w->id;
+	m.u.lend.nr = 1;
+	m.u.lend.first = 4;
+	m.u.lend.inline_frames[0] = RAM_GFN;
+	err(memory_op(XENMEM_lend, &m, sizeof(m)), -ENOENT, "the guest lends into the lender's window");
+	m.flags = XENMEM_LEND_ANSWER;
+	err(memory_op(XENMEM_lend, &m, sizeof(m)), -ENOENT, "... and answers its own fault");
+	memset(&m, 0, sizeof(m));
+	m.op = XENMEM_LEND_revoke;
+	m.u.revoke.domid = g->domid;
+	m.u.revoke.window = w->id;
+	m.u.revoke.first = RW;
+	m.u.revoke.nr = 1;
+	err(memory_op(XENMEM_lend, &m, sizeof(m)), 0, "the guest revokes in the lender's window: nothing of its own is there");
+	memset(&m, 0, sizeof(m));
+	m.op = XENMEM_LEND_destroy;
+	m.u.destroy.domid = g->domid;
+	m.u.destroy.window = w->id;
+	err(memory_op(XENMEM_lend, &m, sizeof(m)), 0, "the guest destroys the lender's window: likewise");
+	eq(raw_query(g->domid, w->id, &q), 0, "the window is still there");
+	ok(q.lent >= 2, "... with its slots");
+	memset(&m, 0, sizeof(m));
+	m.op = XENMEM_LEND_query;
+	m.u.query.domid = g->domid;
+	m.u.query.window = w->id;
+	m.u.query.size = 8;
+	m.u.query.counters = g_data(g, 256, &room, 8);
+	err(memory_op(XENMEM_lend, &m, sizeof(m)), -ENOENT, "the guest asks about the window");
 	intact("the guest as a lender");
 }
 
@@ -430,7 +439,7 @@ static void own_goal(void)
 	arrange();
 	rc = memory_op(XENMEM_add_to_physmap, &add, sizeof(add));
 	note("the guest moves RAM into an empty slot: %ld", rc);
-	l = raw_lend(g->domid, w->id, 8, 1, &frame, NULL, XENLEND_WRITE);
+	l = raw_lend(g->domid, w->id, 8, 1, &frame, NULL, XENMEM_LEND_WRITE);
 	ok(rc ? l == 0 : l == -EEXIST, "lending there: %s", rc ? "works" : "is refused");
 	eq(win_revoke(w, 8, 1), 0, "revoking there succeeds");
 	if (!rc) {
@@ -438,7 +447,7 @@ static void own_goal(void)
 		add.idx = WIN_GFN + 8;
 		add.gpfn = RAM_GFN;
 		eq(memory_op(XENMEM_add_to_physmap, &add, sizeof(add)), 0, "and moves it back");
-		eq(raw_lend(g->domid, w->id, 8, 1, &frame, NULL, XENLEND_WRITE), 0, "then the slot can be lent");
+		eq(raw_lend(g->domid, w->id, 8, 1, &frame, NULL, XENMEM_LEND_WRITE), 0, "then the slot can be lent");
 		eqx(g_read(g, W(8)), mix(8, 0), "and used");
 	}
 	intact("own goal");

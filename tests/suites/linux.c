@@ -83,6 +83,18 @@ void suite_linux(void)
 			break;
 		usleep(20000);
 	}
+	at("saving");
+	{
+		uint64_t before;
+
+		rc = sh("timeout 120 xl save xltest-linux /dev/null >/tmp/xl-save.log 2>&1");
+		ok(rc, "a guest with a window cannot be saved");
+		eq(sh("grep -qiE 'busy|failed|error' /tmp/xl-save.log"), 0, "... and xl says so");
+		rc = sh("grep -iE 'busy|lent|error' /tmp/xl-save.log | head -4 | cut -c1-160 | sed 's/^/# /'");
+		eq(sh("xl domid xltest-linux >/dev/null"), 0, "... it is still there");
+		before = m[4];
+		ok(wait_word(4, before + 2, 120), "... and goes on over its memory (%lu passes)", (long)m[4]);
+	}
 	f = popen("xenlend list 2>/dev/null | tail -1; xenlend stat --help 2>&1 | head -1", "r");
 	{
 		char line[300];

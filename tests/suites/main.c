@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- *   xltest --list [pv|pvh]     the suites of that lender, in order
- *   xltest SUITE               one suite: TAP on standard output
- *   xltest --sweep             destroys every domain but this one: after a suite that died
+ *   xltest --list [pv|pvh [short]]   the suites of that lender, in order; or the short form of it
+ *   xltest SUITE                     one suite: TAP on standard output
+ *   xltest fuzz SECONDS [SEED]       that one for so long, and again the same random numbers
+ *   xltest --sweep                   destroys every domain but this one: after a suite that died
  */
 #include "suites.h"
 
@@ -38,6 +39,8 @@ int main(int argc, char **argv)
 
 	if (argc >= 2 && !strcmp(argv[1], "--list")) {
 		skip_flags = argc > 2 && !strcmp(argv[2], "pvh") ? PV_ONLY : 0;
+		if (argc > 3 && !strcmp(argv[3], "short"))
+			skip_flags |= LONG;
 		for (i = 0; i < sizeof(suites) / sizeof(suites[0]); i++)
 			if (!(suites[i].flags & skip_flags))
 				printf("%s %u\n", suites[i].name, suites[i].limit);
@@ -45,13 +48,17 @@ int main(int argc, char **argv)
 	}
 	if (argc == 2 && !strcmp(argv[1], "--sweep"))
 		return sweep();
+	if (argc >= 3 && !strcmp(argv[1], "fuzz")) {
+		fuzz_seconds = strtoul(argv[2], NULL, 0);
+		fuzz_seed = argc > 3 ? strtoul(argv[3], NULL, 0) : 0;
+	}
 	for (i = 0; argc >= 2 && i < sizeof(suites) / sizeof(suites[0]); i++)
 		if (!strcmp(suites[i].name, argv[1])) {
 			tap_begin(suites[i].name);
-			tap_limit(suites[i].limit);
+			tap_limit(suites[i].limit + (suites[i].run == suite_fuzz ? fuzz_seconds : 0));
 			suites[i].run();
 			return tap_end();
 		}
-	fprintf(stderr, "usage: xltest --list [pv|pvh] | --sweep | SUITE\n");
+	fprintf(stderr, "usage: xltest --list [pv|pvh [short]] | --sweep | SUITE | fuzz SECONDS [SEED]\n");
 	return 2;
 }

@@ -25,6 +25,7 @@ struct suite {
 	unsigned flags;
 };
 #define PV_ONLY	1	/* not for a PVH lender: its share of the time is small, and nothing here depends on the lender's kind */
+#define LONG	2	/* not in the short form: takes long on the Intel machine, and is little or nothing about the CPU */
 
 #define WIN_GFN		(GUEST_WINDOW >> 12)
 #define W(slot)		(GUEST_WINDOW + (uint64_t)(slot) * PAGE)
@@ -33,25 +34,30 @@ struct suite {
 	X(smoke, 180, 0) \
 	X(access, 300, 0) \
 	X(abi, 300, 0) \
+	X(emulator, 400, 0) \
 	X(hostile, 300, 0) \
 	X(frames, 300, 0) \
 	X(teardown, 400, 0) \
-	X(lender, 200, 0) \
-	X(features, 200, 0) \
-	X(nomem, 300, 0) \
-	X(iommu, 120, PV_ONLY) \
+	X(lender, 300, 0) \
+	X(features, 300, 0) \
+	X(nomem, 300, LONG) \
+	X(iommu, 120, PV_ONLY | LONG) \
 	X(race, 300, 0) \
 	X(stale, 400, 0) \
-	X(counter, 400, 0) \
+	X(counter, 400, LONG) \
 	X(progress, 300, 0) \
 	X(ioctl, 300, 0) \
 	X(memory, 400, 0) \
 	X(dirty, 400, 0) \
 	X(process, 500, 0) \
-	X(soak, 300, 0) \
-	X(leak, 600, 0) \
+	X(soak, 300, LONG) \
+	X(leak, 600, LONG) \
 	X(library, 200, 0) \
-	X(linux, 500, PV_ONLY)
+	X(linux, 600, PV_ONLY) \
+	X(fuzz, 240, 0)
+
+extern unsigned fuzz_seconds;
+extern uint64_t fuzz_seed;	/* 0: by the clock */
 
 #define X(n, l, f) void suite_##n(void);
 SUITES(X)

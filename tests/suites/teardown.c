@@ -45,7 +45,7 @@ static void wait_both(struct scene *s)
 static void server_destroyed(void)
 {
 	struct scene s = scene();
-	struct xen_mem_lend_query q;
+	struct xen_mem_lend_counters q;
 	uint32_t domid = s.g->domid;
 	uint64_t id = s.w->id;
 
@@ -73,6 +73,14 @@ static void server_destroyed(void)
 	pool_free(s.p);
 }
 
+static int hold_device(struct raw *raw, ioreq_t *q, int cpu)
+{
+	(void)raw;
+	(void)q;
+	(void)cpu;
+	return RAW_HOLD;
+}
+
 static void server_disabled(void)
 {
 	struct scene s = scene();
@@ -84,6 +92,34 @@ static void server_disabled(void)
 	xendevicemodel_set_ioreq_server_state(xdm, s.g->domid, s.r->id, 1);
 	/* ports are new after that: start over */
 	raw_close(s.r);
+	ok(guest_free(s.g), "the guest goes away");
+	pool_free(s.p);
+
+	at("server disabled with both vCPUs waiting");
+	s = scene();
+	wait_both(&s);
+	eq(xendevicemodel_set_ioreq_server_state(xdm, s.g->domid, s.r->id, 0), 0, "a server is disabled with both vCPUs waiting");
+	if (ok(gop_wait_for(s.g, 0, 30) && gop_wait_for(s.g, 1, 30), "... both go on"))
+		eqx(gret(s.g, 0, 0), ~0UL, "... and one read ones");
+	eqx(g_read(s.g, W(6)), ~0UL, "other empty slots read ones");
+	eq(g_read(s.g, W(1)), 101, "a lent slot works");
+	raw_close(s.r);
+	ok(guest_free(s.g), "the guest goes away");
+	pool_free(s.p);
+
+	/* what waits for a device goes on waiting, as without lending: the server may be enabled again */
+	at("server disabled with one waiting for a device");
+	s = scene();
+	s.r->device = hold_device;
+	gop_start(s.g, 0, GOP_READ, GUEST_MMIO + 8, 8);
+	gop_start(s.g, 1, GOP_READ, W(5), 8);
+	if (!raw_wait_held(s.r, 0, 60) || !raw_wait_held(s.r, 1, 60))
+		die("no request came");
+	eq(xendevicemodel_set_ioreq_server_state(xdm, s.g->domid, s.r->id, 0), 0, "a server is disabled, one vCPU waits for a device, one for a slot");
+	ok(gop_wait_for(s.g, 1, 30), "... who waits for a slot goes on");
+	ok(!gop_wait_for(s.g, 0, 2), "... who waits for a device goes on waiting");
+	raw_close(s.r);
+	ok(gop_wait_for(s.g, 0, 30), "... until the server is destroyed");
 	ok(guest_free(s.g), "the guest goes away");
 	pool_free(s.p);
 }
@@ -99,7 +135,7 @@ static void server_raw(void)
 	at("a server without a page");
 	eq(raw_create(g->domid, WIN_GFN, 4, r->id, &id), 0, "a window for a server without a page");
 	eqx(g_read(g, W(0)), ~0UL, "reads ones");
-	eq(raw_lend(g->domid, id, 0, 1, p->frame, NULL, XENLEND_WRITE), 0, "can be lent");
+	eq(raw_lend(g->domid, id, 0, 1, p->frame, NULL, XENMEM_LEND_WRITE), 0, "can be lent");
 	g_write(g, W(0), 3);
 	eq(*(uint64_t *)p->va, 3, "works");
 	eq(xendevicemodel_set_ioreq_server_state(xdm, g->domid, r->id, 1) ? 1 : 0, 0, "the server is enabled, still without a page");
@@ -118,8 +154,8 @@ static void window_destroyed(void)
 	at("window destroyed with both vCPUs waiting");
 	wait_both(&s);
 	eq(raw_destroy(s.g->domid, s.w->id), 0, "the window is destroyed with both vCPUs waiting");
-	raw_answer(s.r, 0, XENLEND_ANSWER_RETRY);
-	raw_answer(s.r, 1, XENLEND_ANSWER_FAULT);
+	raw_answer(s.r, 0, XENMEM_LEND_ANSWER_RETRY);
+	raw_answer(s.r, 1, XENMEM_LEND_ANSWER_GP);
 	ok(gop_wait_for(s.g, 0, 60) && gop_wait_for(s.g, 1, 60), "answered, both go on");
 	eqx(gret(s.g, 0, 0), ~0UL, "... one into a hole that reads ones");
 	eq(gtrap(s.g, 1), 13, "... the other with #GP");
@@ -133,7 +169,7 @@ static void window_destroyed(void)
 
 static void borrower_destroyed(void)
 {
-	struct xen_mem_lend_query q;
+	struct xen_mem_lend_counters q;
 	unsigned i, bad = 0;
 
 	for (i = 0; i < 3; i++) {
@@ -222,7 +258,7 @@ static void borrower_destroyed_in_storm(void)
 static void domid_reused(void)
 {
 	struct scene s;
-	struct xen_mem_lend_query q;
+	struct xen_mem_lend_counters q;
 	struct guest *g = guest_new(&(struct guest_options){ .domid = 55 });
 	struct raw *r = raw_open(g);
 	struct win *w = raw_window(r, WIN_GFN, 8);
@@ -237,7 +273,7 @@ static void domid_reused(void)
 	s.g = guest_new(&(struct guest_options){ .domid = 55 });
 	eq(s.g->domid, 55, "another domain 55");
 	err(raw_query(55, id, &q), -ENOENT, "the old window's id: query");
-	err(raw_lend(55, id, 0, 1, p->frame, NULL, XENLEND_WRITE), -ENOENT, "... lend");
+	err(raw_lend(55, id, 0, 1, p->frame, NULL, XENMEM_LEND_WRITE), -ENOENT, "... lend");
 	eq(raw_revoke(55, id, 0, 8), 0, "... revoke: vacuous");
 	eq(raw_destroy(55, id), 0, "... destroy: vacuous");
 	eqx(g_read(s.g, W(0)), ~0UL, "the new domain has a hole there");
@@ -268,7 +304,7 @@ static void cycles(void)
 	at("cycles");
 	for (i = 0; i < 320; i++) {
 		rc |= raw_create(s.g->domid, WIN_GFN + 0x1000, 512 + i, s.r->id, &id);
-		rc |= raw_lend(s.g->domid, id, i, 512, p->frame, NULL, XENLEND_WRITE);
+		rc |= raw_lend(s.g->domid, id, i, 512, p->frame, NULL, XENMEM_LEND_WRITE);
 		if (i & 1)
 			rc |= raw_revoke(s.g->domid, id, 0, 512 + i);
 		rc |= raw_destroy(s.g->domid, id);
@@ -297,7 +333,7 @@ void suite_teardown(void)
 	cycles();
 }
 
-/* ---- S2: revoke when Xen has no memory at all ---- */
+/* ---- memory ---- */
 
 static unsigned eat(struct guest *e, xen_pfn_t *gfn)
 {
@@ -325,20 +361,158 @@ static unsigned eat(struct guest *e, xen_pfn_t *gfn)
 	return total;
 }
 
-void suite_nomem(void)
+/* Until nothing comes any more, also not what is still being scrubbed. */
+static unsigned eat_all(struct guest *e, xen_pfn_t *gfn, unsigned tries)
+{
+	unsigned total = 0, n;
+
+	while (tries--) {
+		n = eat(e, gfn);
+		total += n;
+		if (!n)
+			usleep(20000);
+	}
+	return total;
+}
+
+/* Pages of a domain's pool that are in use: taking away all the others leaves these.  Then it gets its size back. */
+static uint64_t pool_used(uint32_t domid, uint64_t size)
+{
+	uint64_t used = 0;
+
+	while (xc_set_paging_mempool_size(xch, domid, 0) && errno == EINTR)
+		;
+	if (xc_get_paging_mempool_size(xch, domid, &used))
+		die("the pool's size: %s", strerror(errno));
+	if (size && xc_set_paging_mempool_size(xch, domid, size))
+		die("cannot give the pool %lu KiB: %s", (long)size >> 10, strerror(errno));
+	return used / PAGE;
+}
+
+#define FAR	128	/* slots, each so far from the others that it needs a page of the books and a page table */
+#define STEP	2048
+
+/* The books are the borrower's: they come from its pool, as its page tables do, and go back there. */
+static void books(void)
+{
+	const uint64_t size = 8 << 20;
+	struct guest *g = guest_new(NULL);
+	struct raw *r = raw_open_bare(g);
+	struct pool *p = pool_new(FAR);
+	uint64_t heap, used[4], id, f[1];
+	struct xen_mem_lend_counters q;
+	int32_t st[FAR];
+	unsigned i, round, none;
+	int rc = 0;
+
+	at("the books");
+	if (xc_set_paging_mempool_size(xch, g->domid, size))
+		die("cannot enlarge the pool: %s", strerror(errno));
+	for (round = 0; round < 3; round++) {
+		rc |= raw_create(g->domid, WIN_GFN, 1 << 18, r->id, &id);
+		used[0] = pool_used(g->domid, size);
+		heap = xen_free_pages();
+		for (i = 0; i < FAR; i++)
+			rc |= raw_lend(g->domid, id, i * STEP, 1, p->frame + i, NULL, XENMEM_LEND_WRITE);
+		ok(xen_free_pages() + 4 >= heap, "slots lent far apart take nothing from Xen's heap (%ld pages before, %ld after)",
+		   (long)heap, (long)xen_free_pages());
+		used[1] = pool_used(g->domid, size);
+		rc |= raw_revoke(g->domid, id, 0, 1 << 18);
+		rc |= raw_destroy(g->domid, id);
+		used[2] = pool_used(g->domid, size);
+		if (!round)
+			used[3] = used[2];
+		/* page tables stay where they are, as with all that a p2m maps */
+		ok(used[1] >= used[0] + FAR, "... but from the borrower's pool (%lu pages, then %lu)", (long)used[0], (long)used[1]);
+		ok(used[2] + FAR <= used[1], "... that has them back when the window is destroyed (%lu)", (long)used[2]);
+	}
+	eq(rc, 0, "all that succeeded");
+	eq(used[2], used[3], "windows leave nothing in the pool");
+
+	at("a full pool");
+	rc = raw_create(g->domid, WIN_GFN + (1 << 18), 1 << 18, r->id, &id);
+	err(rc, 0, "a window in another place");
+	pool_used(g->domid, 0);		/* and it stays that small */
+	heap = xen_free_pages();
+	for (i = none = 0, rc = 0; i < FAR; i++) {
+		f[0] = p->frame[i];
+		st[i] = 1;
+		rc |= raw_lend(g->domid, id, i * STEP, 1, f, st + i, XENMEM_LEND_WRITE);
+		none += st[i] == -ENOMEM;
+	}
+	eq(rc, 0, "lending with a full pool and a status array");
+	ok(none >= FAR - 2, "... none there has memory (%u of %u)", none, FAR);
+	ok(xen_free_pages() + 4 >= heap, "... and none is taken from Xen's heap");
+	err(raw_lend(g->domid, id, 77, 1, f, NULL, XENMEM_LEND_WRITE), -ENOMEM, "without a status array that is the call's error");
+	eq(raw_revoke(g->domid, id, 0, 1 << 18), 0, "revoke");
+	raw_query(g->domid, id, &q);
+	eq(q.lent, 0, "... all are empty");
+	if (xc_set_paging_mempool_size(xch, g->domid, size))
+		die("cannot enlarge the pool: %s", strerror(errno));
+	for (i = 0, rc = 0; i < FAR; i++)
+		rc |= raw_lend(g->domid, id, i * STEP, 1, p->frame + i, NULL, XENMEM_LEND_WRITE);
+	eq(rc, 0, "with a larger pool all can be lent");
+	g_write(g, W((1 << 18) + 5 * STEP), 4711);
+	eq(*(uint64_t *)pool_page(p, 5), 4711, "... and used");
+	eq(raw_destroy(g->domid, id), 0, "the window is destroyed");
+	raw_close(r);
+	ok(guest_free(g), "the guest goes away");
+	pool_free(p);
+}
+
+/* Many pages of books to free at once: a call that is preempted and goes on, while the guest runs. */
+static void large(void)
+{
+	const unsigned chunks = 768;
+	struct guest *g = guest_new(NULL);
+	struct raw *r = raw_open_bare(g);
+	struct pool *p = pool_new(1);
+	unsigned i, before, after;
+	uint64_t id, progress;
+	double t;
+	int rc = 0;
+
+	at("a large window");
+	if (xc_set_paging_mempool_size(xch, g->domid, 40 << 20))
+		die("cannot enlarge the pool: %s", strerror(errno));
+	rc = raw_create(g->domid, WIN_GFN, chunks * 512, r->id, &id);
+	if (!err(rc, 0, "a window of %u slots", chunks * 512))
+		return;
+	before = pool_used(g->domid, 40 << 20);
+	for (i = 0; i < chunks; i++)
+		rc |= raw_lend(g->domid, id, i * 512, 1, p->frame, NULL, 0);
+	eq(rc, 0, "... one in 512 of them lent");
+	gop_start(g, 1, GOP_SPIN_WRITE, 0x180000);
+	gop_progress(g, 1, 1000, 60);
+	progress = g->mb->cpu[1].progress;
+	t = now();
+	eq(raw_destroy(g->domid, id), 0, "... destroyed");
+	t = now() - t;
+	ok(g->mb->cpu[1].progress > progress, "... while the guest runs (%.0f ms)", t * 1000);
+	gop_stop(g, 1);
+	after = pool_used(g->domid, 40 << 20);
+	/* its page tables stay */
+	ok(after <= before + chunks + 16, "... its books are freed (%u pages in use before, %u after)", before, after);
+	raw_close(r);
+	ok(guest_free(g), "the guest goes away");
+	pool_free(p);
+}
+
+/* ---- S2: revoke when there is no memory at all ---- */
+
+static void nothing_left(void)
 {
 	struct guest *g, *e;
 	struct raw *r;
 	struct win *w;
 	struct pool *p;
-	struct xen_mem_lend_query q;
+	struct xen_mem_lend_counters q;
 	xen_pfn_t gfn = 1 << 18;
 	xc_physinfo_t phys;
-	uint64_t size, id;
+	uint64_t used, most = 0;
 	unsigned i, eaten;
-	int rc, bad = 0;
+	int bad = 0;
 
-	xen_open();
 	g = guest_new(NULL);
 	r = raw_open(g);
 	p = pool_new(256);
@@ -350,49 +524,35 @@ void suite_nomem(void)
 	xc_set_paging_mempool_size(xch, e->domid, 32 << 20);
 
 	at("eating Xen's memory");
-	eaten = eat(e, &gfn);
+	used = pool_used(g->domid, 0);
+	eaten = eat_all(e, &gfn, 4);
 	xc_physinfo(xch, &phys);
-	ok(phys.free_pages < 512, "a domain of %u MiB leaves Xen %lu free pages", eaten >> 8, (long)phys.free_pages);
-	/* and the borrower's pool for page tables: as small as Xen allows */
-	for (size = 4 << 20; size; size -= 64 << 10)
-		if (xc_set_paging_mempool_size(xch, g->domid, size))
-			break;
-	xc_get_paging_mempool_size(xch, g->domid, &size);
-	note("the borrower's pool is down to %lu KiB", (long)size >> 10);
+	ok(!phys.free_pages && !phys.scrub_pages, "a domain of %u MiB leaves Xen %lu free pages (and %lu to scrub)", eaten >> 8,
+	   (long)phys.free_pages, (long)phys.scrub_pages);
+	note("the borrower's pool has %lu pages, all in use", (long)used);
 
 	at("revoking without memory");
 	eq(raw_revoke(g->domid, w->id, 3, 1), 0, "revoke one slot");
 	eq(raw_revoke(g->domid, w->id, 0, 100), 0, "revoke a hundred");
 	raw_query(g->domid, w->id, &q);
 	eq(q.lent, 156, "... they are empty");
-	for (i = 0; i < 256; i++)
+	for (i = 0; i < 256; i++) {
 		bad |= raw_revoke(g->domid, w->id, i, 1);
+		/* whatever the machine's other inhabitants give back in between must not be there for the next */
+		if (i % 16 == 0) {
+			xc_physinfo(xch, &phys);
+			most = phys.free_pages > most ? phys.free_pages : most;
+			eat_all(e, &gfn, 1);
+		}
+	}
 	eq(bad, 0, "revoke each slot by itself");
 	raw_query(g->domid, w->id, &q);
 	eq(q.lent, 0, "... all are empty");
+	ok(most < 16, "... and there was no memory meanwhile (at most %lu pages)", (long)most);
 	eq(gop(g, 0, GOP_READ, W(7), 8), 1007, "the guest gets a page back");
 	eq(gop(g, 0, GOP_TOUCH, W(0), 256, 0), 256 * 1000 + 255 * 128, "... and all others");
-	rc = raw_create(g->domid, WIN_GFN + 0x40000, 1 << 18, r->id, &id);
-	ok(rc == 0 || rc == -ENOMEM, "creating a large window: %s", rc ? strerror(-rc) : "works");
-	if (!rc) {
-		uint64_t f[16];
-		int32_t st[16];
-		unsigned none = 0;
-
-		/* far apart: each would need page tables of its own */
-		for (i = 0; i < 128; i++) {
-			f[0] = p->frame[i];
-			rc = raw_lend(g->domid, id, i * 2048, 1, f, st, XENLEND_WRITE);
-			none += st[0] == -ENOMEM;
-			bad |= rc || (st[0] && st[0] != -ENOMEM);
-		}
-		eq(bad, 0, "lending far apart: works or has no memory (%u without)", none);
-		ok(none > 0, "... there was none for some");
-		eq(raw_revoke(g->domid, id, 0, 1 << 18), 0, "revoke all of it");
-		eq(raw_destroy(g->domid, id), 0, "destroy it");
-	}
-	eq(gop(g, 1, GOP_TOUCH, W(0), 256, 0), 256 * 1000 + 255 * 128, "the guest still has all its pages");
-	eq(raw_destroy(g->domid, w->id), 0, "destroy the window");
+	eat_all(e, &gfn, 1);
+	eq(raw_destroy(g->domid, w->id), 0, "destroy the window with all that is lent");
 	eqx(g_read(g, W(0)), ~0UL, "... it is a hole");
 
 	at("giving the memory back");
@@ -400,6 +560,15 @@ void suite_nomem(void)
 	raw_close(r);
 	ok(guest_free(g), "the guest goes away");
 	pool_free(p);
+}
+
+void suite_nomem(void)
+{
+	xen_open();
+	guest_free(guest_new(NULL));
+	books();
+	large();
+	nothing_left();
 }
 
 /* ---- S4 ---- */

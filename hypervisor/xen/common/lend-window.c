@@ -7,95 +7,79 @@
 #include <xen/lend-window.h>
 #include <xen/lib.h>
 #include <xen/nospec.h>
+#include <xen/sched.h>
 #include <xen/vmap.h>
-#include <xen/xmalloc.h>
-
-#include <asm/atomic.h>
 #else
 #include "harness.h"
 #endif
 
-/*
- * Everything that can be said of the arguments without looking at a domain.
- * What is only output is not looked at: a caller may use its struct again.
- */
+/* What is only output is not looked at: a caller may use its struct again. */
 int lend_check_args(const struct xen_mem_lend *op)
 {
-    unsigned int i, used;
+    const struct xen_mem_lend_create *c = &op->u.create;
+    const struct xen_mem_lend_lend *l = &op->u.lend;
+    unsigned int i, used, flags = 0;
+    bool ok = true;
 
     switch ( op->op )
     {
-    case XENLEND_info:
-        if ( op->domid || op->window )
-            return -EINVAL;
+    case XENMEM_LEND_info:
         used = sizeof(op->u.info);
         break;
 
-    case XENLEND_create:
-        if ( op->u.create.pad )
-            return -EINVAL;
+    case XENMEM_LEND_create:
         used = sizeof(op->u.create);
+        ok = !c->pad && c->nr && c->nr <= LEND_MAX_SLOTS &&
+             c->gfn + c->nr > c->gfn;
         break;
 
-    case XENLEND_lend:
-    case XENLEND_revoke:
-        used = sizeof(op->u.range);
+    case XENMEM_LEND_destroy:
+        used = sizeof(op->u.destroy);
+        for ( i = 0; i < ARRAY_SIZE(op->u.destroy.pad); i++ )
+            ok &= !op->u.destroy.pad[i];
         break;
 
-    case XENLEND_destroy:
-        used = 0;
+    case XENMEM_LEND_lend:
+        used = sizeof(op->u.lend);
+        flags = XENMEM_LEND_ANSWER;
+        ok = !l->pad && (l->frames || l->nr <= XENMEM_LEND_INLINE) &&
+             (op->flags & XENMEM_LEND_ANSWER ? l->nr <= XENMEM_LEND_BATCH
+                                             : !l->vcpu);
         break;
 
-    case XENLEND_query:
+    case XENMEM_LEND_revoke:
+        used = sizeof(op->u.revoke);
+        for ( i = 0; i < ARRAY_SIZE(op->u.revoke.pad); i++ )
+            ok &= !op->u.revoke.pad[i];
+        break;
+
+    case XENMEM_LEND_query:
         used = sizeof(op->u.query);
+        ok = !op->u.query.pad;
         break;
 
     default:
         return -EOPNOTSUPP;
     }
 
-    if ( op->flags & ~(op->op == XENLEND_lend ? XENLEND_WRITE : 0U) )
-        return -EINVAL;
+    for ( i = used / sizeof(op->u.room[0]); i < ARRAY_SIZE(op->u.room); i++ )
+        ok &= !op->u.room[i];
 
-    for ( i = used / sizeof(op->u.pad[0]); i < ARRAY_SIZE(op->u.pad); i++ )
-        if ( op->u.pad[i] )
-            return -EINVAL;
-
-    if ( op->op == XENLEND_revoke &&
-         (op->u.range.frames || op->u.range.status) )
-        return -EINVAL;
-
-    if ( op->op == XENLEND_create &&
-         (!op->u.create.nr || op->u.create.nr > LEND_MAX_SLOTS ||
-          op->u.create.gfn + op->u.create.nr < op->u.create.gfn) )
-        return -EINVAL;
-
-    return 0;
+    return ok && !(op->flags & ~flags) ? 0 : -EINVAL;
 }
 
-struct lend_range *lend_table_find(const struct lend_table *t,
+struct lend_window *lend_table_find(const struct lend_table *t,
                                    unsigned long gfn)
 {
     unsigned int i;
 
     for ( i = 0; i < LEND_MAX_WINDOWS; i++ )
     {
-        struct lend_range *r = t->range[i];
+        struct lend_window *w = t->window[i];
 
-        if ( r && gfn - r->gfn < r->nr )
-            return r;
+        if ( w && gfn - w->gfn < w->nr )
+            return w;
     }
-
-    return NULL;
-}
-
-struct lend_range *lend_table_get(const struct lend_table *t, uint64_t id)
-{
-    unsigned int i;
-
-    for ( i = 0; i < LEND_MAX_WINDOWS; i++ )
-        if ( t->range[i] && t->range[i]->id == id )
-            return t->range[i];
 
     return NULL;
 }
@@ -107,12 +91,12 @@ int lend_table_check(const struct lend_table *t, unsigned long gfn,
 
     for ( i = 0; i < LEND_MAX_WINDOWS; i++ )
     {
-        const struct lend_range *r = t->range[i];
+        const struct lend_window *w = t->window[i];
 
-        if ( !r )
+        if ( !w )
             continue;
 
-        if ( gfn < r->gfn + r->nr && r->gfn < gfn + nr )
+        if ( gfn < w->gfn + w->nr && w->gfn < gfn + nr )
             return -EEXIST;
         used++;
     }
@@ -121,88 +105,122 @@ int lend_table_check(const struct lend_table *t, unsigned long gfn,
            ? 0 : -ENOSPC;
 }
 
-int lend_table_add(struct lend_table *t, struct lend_range *r)
+int lend_table_add(struct lend_table *t, struct lend_window *w)
 {
     unsigned int i;
-    int rc = lend_table_check(t, r->gfn, r->nr);
+    int rc = lend_table_check(t, w->gfn, w->nr);
 
     if ( rc )
         return rc;
 
-    for ( i = 0; t->range[i]; i++ )
+    for ( i = 0; t->window[i]; i++ )
         ASSERT(i < LEND_MAX_WINDOWS - 1);
 
-    t->range[i] = r;
-    t->slots += r->nr;
+    t->window[i] = w;
+    t->slots += w->nr;
 
     return 0;
 }
 
-bool lend_table_del(struct lend_table *t, const struct lend_range *r)
+bool lend_table_del(struct lend_table *t, const struct lend_window *w)
 {
     unsigned int i;
 
     for ( i = 0; i < LEND_MAX_WINDOWS; i++ )
-        if ( t->range[i] == r )
+        if ( t->window[i] == w )
         {
-            t->range[i] = NULL;
-            t->slots -= r->nr;
+            t->window[i] = NULL;
+            t->slots -= w->nr;
             return true;
         }
 
     return false;
 }
 
-static unsigned long nr_chunks(const struct lend_range *r)
+static unsigned long nr_chunks(const struct lend_window *w)
 {
-    return (r->nr + LEND_CHUNK - 1) >> LEND_CHUNK_ORDER;
+    return (w->nr + LEND_CHUNK - 1) >> LEND_CHUNK_ORDER;
 }
 
-int lend_range_init(struct lend_range *r, unsigned long gfn, unsigned long nr)
+int lend_window_init(struct lend_window *w, unsigned long gfn,
+                     unsigned long nr)
 {
-    r->gfn = gfn;
-    r->nr = nr;
-    r->lent = 0;
-    r->chunk = vzalloc(nr_chunks(r) * sizeof(*r->chunk));
+    w->gfn = gfn;
+    w->nr = nr;
+    w->chunk = vzalloc(nr_chunks(w) * sizeof(*w->chunk));
 
-    return r->chunk ? 0 : -ENOMEM;
+    return w->chunk ? 0 : -ENOMEM;
 }
 
-void lend_range_free(struct lend_range *r)
+void lend_window_close(struct lend_window *w)
 {
-    unsigned long i;
+    ASSERT(w->dead && !w->lent);
 
-    ASSERT(!r->lent);
+    if ( !w->chunk )
+        return;
 
-    for ( i = 0; r->chunk && i < nr_chunks(r); i++ )
-        xfree(r->chunk[i]);
-
-    vfree(r->chunk);
-    r->chunk = NULL;
+    w->old_chunk = w->chunk;
+    w->chunk = NULL;
+    w->cursor = 0;
 }
 
-uint64_t *lend_slot(const struct lend_range *r, unsigned long s)
+bool lend_window_drain(struct lend_window *w, unsigned long max)
 {
-    uint64_t *c;
+    ASSERT(!w->chunk);
 
-    ASSERT(s < r->nr);
+    if ( !w->old_chunk )
+        return true;
 
-    c = ACCESS_ONCE(r->chunk[array_index_nospec(s >> LEND_CHUNK_ORDER,
-                                                nr_chunks(r))]);
+    for ( ; max && w->cursor < nr_chunks(w); w->cursor++ )
+        if ( w->old_chunk[w->cursor] )
+        {
+            arch_lend_free_chunk(w->borrower, w->old_chunk[w->cursor]);
+            max--;
+        }
+
+    if ( w->cursor < nr_chunks(w) )
+        return false;
+
+    vfree(w->old_chunk);
+    w->old_chunk = NULL;
+
+    return true;
+}
+
+void lend_window_fini(struct lend_window *w)
+{
+    ASSERT(!w->lent && !w->old_chunk);
+
+    /* Empty, if it never got as far as having a borrower. */
+    vfree(w->chunk);
+    w->chunk = NULL;
+}
+
+uint64_t *lend_slot(const struct lend_window *w, unsigned long s)
+{
+    uint64_t **chunk = ACCESS_ONCE(w->chunk), *c;
+
+    ASSERT(s < w->nr);
+
+    if ( unlikely(!chunk) )
+        return NULL;
+
+    c = ACCESS_ONCE(chunk[array_index_nospec(s >> LEND_CHUNK_ORDER,
+                                             nr_chunks(w))]);
 
     return c ? c + (s & (LEND_CHUNK - 1)) : NULL;
 }
 
 /* Readers of the chunk array hold no lock that the caller holds. */
-uint64_t *lend_slot_alloc(struct lend_range *r, unsigned long s)
+uint64_t *lend_slot_alloc(struct lend_window *w, unsigned long s)
 {
-    uint64_t **c = &r->chunk[s >> LEND_CHUNK_ORDER];
+    uint64_t **c = &w->chunk[s >> LEND_CHUNK_ORDER];
 
-    ASSERT(s < r->nr);
+    ASSERT(s < w->nr && !w->dead);
 
     if ( !*c )
     {
-        uint64_t *new = xzalloc_array(uint64_t, LEND_CHUNK);
+        uint64_t *new = arch_lend_alloc_chunk(w->borrower);
 
         if ( !new )
             return NULL;
@@ -211,17 +229,17 @@ uint64_t *lend_slot_alloc(struct lend_range *r, unsigned long s)
         ACCESS_ONCE(*c) = new;
     }
 
-    return lend_slot(r, s);
+    return lend_slot(w, s);
 }
 
-unsigned long lend_slot_next(const struct lend_range *r, unsigned long s,
+unsigned long lend_slot_next(const struct lend_window *w, unsigned long s,
                              unsigned long e)
 {
-    ASSERT(e <= r->nr);
+    ASSERT(e <= w->nr);
 
     while ( s < e )
     {
-        const uint64_t *slot = lend_slot(r, s);
+        const uint64_t *slot = lend_slot(w, s);
 
         if ( !slot )
             s = (s | (LEND_CHUNK - 1)) + 1;
@@ -254,7 +272,7 @@ static uint64_t next_seq(uint64_t slot)
     return (slot + LEND_SLOT_SEQ_ONE) & LEND_SLOT_SEQ;
 }
 
-void lend_slot_fill(struct lend_range *r, uint64_t *slot, uint64_t frame,
+void lend_slot_fill(struct lend_window *w, uint64_t *slot, uint64_t frame,
                     bool write)
 {
     ASSERT(!(*slot & (LEND_SLOT_LENT | LEND_SLOT_REVOKING)));
@@ -262,7 +280,7 @@ void lend_slot_fill(struct lend_range *r, uint64_t *slot, uint64_t frame,
 
     *slot = LEND_SLOT_LENT | (write ? LEND_SLOT_WRITE : 0) |
             next_seq(*slot) | frame;
-    r->lent++;
+    w->lent++;
 }
 
 void lend_slot_upgrade(uint64_t *slot)
@@ -277,49 +295,50 @@ void lend_slot_clear(uint64_t *slot, bool unread, bool unwritten)
     ASSERT(*slot & LEND_SLOT_LENT);
 
     *slot = (*slot & (LEND_SLOT_FRAME | LEND_SLOT_SEQ)) | LEND_SLOT_REVOKING |
+            (*slot & LEND_SLOT_WRITE ? LEND_SLOT_DIRTY : 0) |
             (unread ? LEND_SLOT_UNREAD : 0) |
             (unwritten ? LEND_SLOT_UNWRITTEN : 0);
 }
 
-uint64_t lend_slot_release(struct lend_range *r, uint64_t *slot)
+uint64_t lend_slot_release(struct lend_window *w, uint64_t *slot, bool *dirty)
 {
     uint64_t frame = *slot & LEND_SLOT_FRAME;
 
     ASSERT(*slot & LEND_SLOT_REVOKING);
-    ASSERT(r->lent);
+    ASSERT(w->lent);
 
-    *slot &= ~(LEND_SLOT_REVOKING | LEND_SLOT_FRAME);
-    r->lent--;
+    *dirty = *slot & LEND_SLOT_DIRTY;
+    *slot &= ~(LEND_SLOT_REVOKING | LEND_SLOT_DIRTY | LEND_SLOT_FRAME);
+    w->lent--;
 
     return frame;
 }
 
-unsigned int lend_slot_seq(const struct lend_range *r, unsigned long s)
+static unsigned int slot_seq(const struct lend_window *w, unsigned long s)
 {
-    const uint64_t *slot = lend_slot(r, s);
+    const uint64_t *slot = lend_slot(w, s);
 
     return slot ? MASK_EXTR(ACCESS_ONCE(*slot), LEND_SLOT_SEQ) : 0;
 }
 
 /*
- * How often has this vCPU faulted here in a row without getting any further?
  * It did get further if a frame was lent since its last fault, and was used in
  * the way that faulted then; a plain count of faults would grow in a loop that
  * does work.
  */
-uint32_t lend_note_fault(struct lend_vcpu *v, const struct lend_range *r,
+uint32_t lend_note_fault(struct lend_vcpu *v, const struct lend_window *w,
                          unsigned long s, bool write)
 {
-    const uint64_t *p = lend_slot(r, s);
+    const uint64_t *p = lend_slot(w, s);
     uint64_t slot = p ? ACCESS_ONCE(*p) : 0;
     unsigned int seq = MASK_EXTR(slot, LEND_SLOT_SEQ);
-    bool stalled = v->count && v->last.id == r->id && v->last.slot == s &&
+    bool stalled = v->count && v->last.id == w->id && v->last.slot == s &&
                    (v->last.seq == seq ||
                     (slot & (v->write ? LEND_SLOT_UNWRITTEN
                                       : LEND_SLOT_UNREAD)));
 
     v->count = stalled ? v->count + (v->count != ~0U) : 1;
-    v->last.id = r->id;
+    v->last.id = w->id;
     v->last.slot = s;
     v->last.seq = seq;
     v->write = write;
@@ -327,7 +346,12 @@ uint32_t lend_note_fault(struct lend_vcpu *v, const struct lend_range *r,
     return v->count;
 }
 
-/* The last fault of the instruction at ip is to be completed with ones. */
+bool lend_waits_for(const struct lend_vcpu *v, const struct lend_window *w,
+                    unsigned long s)
+{
+    return v->pending && v->last.id == w->id && v->last.slot == s;
+}
+
 void lend_note_ones(struct lend_vcpu *v, unsigned long ip)
 {
     if ( v->ip != ip || v->nr_ones == LEND_MAX_ONES )
@@ -337,15 +361,15 @@ void lend_note_ones(struct lend_vcpu *v, unsigned long ip)
     v->ones[v->nr_ones++] = v->last;
 }
 
-bool lend_is_ones(const struct lend_vcpu *v, const struct lend_range *r,
+bool lend_is_ones(const struct lend_vcpu *v, const struct lend_window *w,
                   unsigned long s, unsigned long ip)
 {
     unsigned int i;
 
     if ( v->ip == ip )
         for ( i = 0; i < v->nr_ones; i++ )
-            if ( v->ones[i].id == r->id && v->ones[i].slot == s &&
-                 v->ones[i].seq == lend_slot_seq(r, s) )
+            if ( v->ones[i].id == w->id && v->ones[i].slot == s &&
+                 v->ones[i].seq == slot_seq(w, s) )
                 return true;
 
     return false;

@@ -1,78 +1,90 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Memory lending: windows, the hypercall, fault requests, and all ends. */
+/* Memory lending: windows, the hypercall, and all ends. */
 
 #include <xen/event.h>
 #include <xen/guest_access.h>
 #include <xen/hypercall.h>
+#include <xen/init.h>
 #include <xen/ioreq.h>
+#include <xen/keyhandler.h>
 #include <xen/lend.h>
 #include <xen/lib.h>
 #include <xen/nospec.h>
 #include <xen/sched.h>
+#include <xen/trace.h>
 #include <xen/xmalloc.h>
 
 #include <xsm/xsm.h>
 
 #include <asm/ioreq.h>
 
-/* Slots looked at without a chance for preemption. */
-#define LEND_SCAN (1UL << 16)
+/* Slots looked at, and pages freed, without a chance for preemption. */
+#define LEND_SCAN  (1UL << 16)
+#define LEND_DRAIN 128
 
-/* The list, who is in which table, and reference counts. */
-static DEFINE_SPINLOCK(lend_lock);
-static LIST_HEAD(lend_windows);
+void lend_domain_init(struct domain *d)
+{
+    spin_lock_init(&d->lend.lock);
+    INIT_LIST_HEAD(&d->lend.windows);
+}
+
 /* Never reused: what outlives a window, or its borrower, names nothing. */
-static uint64_t lend_last_id;
+static uint64_t new_id(void)
+{
+    static DEFINE_SPINLOCK(lock);
+    static uint64_t last;
+    uint64_t id;
 
-#define to_window(r) container_of(r, struct lend_window, range)
+    spin_lock(&lock);
+    id = ++last;
+    spin_unlock(&lock);
+
+    return id;
+}
 
 static void window_free(struct lend_window *w)
 {
-    arch_lend_window_free(w);
-    lend_range_free(&w->range);
+    arch_lend_window_fini(w);
+    lend_window_fini(w);
     xfree(w);
+}
+
+static void window_get(struct lend_window *w)
+{
+    atomic_inc(&w->refcnt);
 }
 
 static void window_put(struct lend_window *w)
 {
-    bool last;
+    if ( !atomic_dec_and_test(&w->refcnt) )
+        return;
 
-    spin_lock(&lend_lock);
-    last = !--w->refcnt;
-    spin_unlock(&lend_lock);
-
-    if ( last )
-    {
-        put_domain(w->lender);
-        window_free(w);
-    }
+    put_domain(w->lender);
+    window_free(w);
 }
 
-/* The caller's window on d.  d's RCU lock keeps w->borrower valid. */
-static struct lend_window *window_get(const struct domain *d, uint64_t id)
+/*
+ * The caller's window on d.  d's RCU lock keeps w->borrower valid.  Only the
+ * caller's own list is looked at, so nobody else waits for its lock.
+ */
+static struct lend_window *find_own_window(const struct domain *d, uint64_t id)
 {
-    struct lend_range *r;
-    struct lend_window *w = NULL;
+    struct domain *currd = current->domain;
+    struct lend_window *w, *found = NULL;
 
-    spin_lock(&lend_lock);
+    spin_lock(&currd->lend.lock);
 
-    r = d->lend ? lend_table_get(&d->lend->table, id) : NULL;
-    if ( r && to_window(r)->lender == current->domain )
-    {
-        w = to_window(r);
-        w->refcnt++;
-    }
+    list_for_each_entry ( w, &currd->lend.windows, list )
+        if ( w->id == id && w->borrower == d )
+        {
+            window_get(w);
+            found = w;
+            break;
+        }
 
-    spin_unlock(&lend_lock);
+    spin_unlock(&currd->lend.lock);
 
-    return w;
-}
-
-static void window_kill(struct lend_window *w)
-{
-    spin_lock(&w->lock);
-    w->dead = true;
-    spin_unlock(&w->lock);
+    return found;
 }
 
 /* Cannot fail; stops before e only to be preempted. */
@@ -86,23 +98,41 @@ static unsigned long window_revoke(struct lend_window *w, unsigned long s,
         spin_lock(&w->lock);
 
         /* Nothing lent: the borrower may be gone.  Do not touch it. */
-        s = w->range.lent ? lend_slot_next(&w->range, s, end) : e;
+        s = w->lent ? lend_slot_next(w, s, end) : e;
 
         if ( s < end )
         {
+            bool ok;
+
             end = min(end, s + LEND_CHUNK);
 
-            arch_lend_unmap(w, s, end);
+            TRACE_TIME(TRC_MEM_LEND_REVOKE, w->borrower->domain_id, w->id,
+                       w->id >> 32, s, end - s);
+
+            ok = arch_lend_unmap(w, s, end);
             w->flushes++;
+
+            if ( unlikely(!ok) )
+            {
+                /* Its vCPUs stop for good before anything is given back. */
+                spin_unlock(&w->lock);
+                domain_crash(w->borrower);
+                if ( w->borrower != current->domain )
+                    domain_pause(w->borrower);
+                spin_lock(&w->lock);
+            }
 
             /* From here on no CPU can reach the frames. */
             for ( ; s < end; s++ )
             {
-                uint64_t *slot = lend_slot(&w->range, s);
+                uint64_t *slot = lend_slot(w, s);
+                bool dirty;
 
                 if ( slot && (*slot & LEND_SLOT_REVOKING) )
                 {
-                    arch_lend_put_frame(lend_slot_release(&w->range, slot));
+                    uint64_t frame = lend_slot_release(w, slot, &dirty);
+
+                    arch_lend_put_frame(w->lender, frame, dirty);
                     w->revokes++;
                 }
             }
@@ -117,51 +147,120 @@ static unsigned long window_revoke(struct lend_window *w, unsigned long s,
     return s;
 }
 
-/* Unhook a dead and empty window, if nobody else did. */
-static int window_unlink(struct lend_window *w, struct domain *d)
+/*
+ * Ends a window: no more lending, nothing lent, no books, then not there any
+ * more.  Preemptible, to be called again after -ERESTART; also by several at
+ * the same time.
+ */
+static int window_teardown(struct lend_window *w, struct domain *d)
 {
+    unsigned long s;
     bool found;
     int rc;
 
-    ASSERT(w->dead && !w->range.lent);
+    spin_lock(&w->lock);
+    w->dead = true;
+    /* Slots below the cursor are empty, and stay so now. */
+    s = w->chunk ? w->cursor : w->nr;
+    spin_unlock(&w->lock);
+
+    if ( s < w->nr )
+    {
+        s = window_revoke(w, s, w->nr);
+
+        spin_lock(&w->lock);
+        if ( w->chunk )
+            w->cursor = s;
+        spin_unlock(&w->lock);
+
+        if ( s < w->nr )
+            return -ERESTART;
+
+        /* d's vCPUs look at the books without a lock. */
+        rc = domain_pause_except_self(d);
+        if ( rc )
+            return rc;
+
+        spin_lock(&w->lock);
+        lend_window_close(w);
+        spin_unlock(&w->lock);
+
+        domain_unpause_except_self(d);
+    }
+
+    for ( ; ; )
+    {
+        bool done;
+
+        spin_lock(&w->lock);
+        done = lend_window_drain(w, LEND_DRAIN);
+        spin_unlock(&w->lock);
+
+        if ( done )
+            break;
+
+        if ( hypercall_preempt_check() )
+            return -ERESTART;
+    }
 
     rc = domain_pause_except_self(d);
     if ( rc )
         return rc;
 
-    spin_lock(&lend_lock);
-    found = d->lend && lend_table_del(&d->lend->table, &w->range);
-    if ( found )
-        list_del(&w->list);
-    spin_unlock(&lend_lock);
+    spin_lock(&d->lend.lock);
+    found = d->lend.table && lend_table_del(d->lend.table, w);
+    spin_unlock(&d->lend.lock);
 
     domain_unpause_except_self(d);
 
     if ( found )
+    {
+        spin_lock(&w->lender->lend.lock);
+        list_del(&w->list);
+        spin_unlock(&w->lender->lend.lock);
+
         window_put(w);
+    }
 
     return 0;
 }
 
-/* Preemptible: to be called again after -ERESTART. */
-static int window_teardown(struct lend_window *w, struct domain *d)
+/* d is paused, and its ioreq server lock held. */
+static int attach_window(struct domain *d, struct lend_window *w,
+                         struct lend_table **spare)
 {
-    window_kill(w);
+    int rc;
 
-    /* Slots below the cursor are empty, and stay so now. */
-    w->cursor = window_revoke(w, w->cursor, w->range.nr);
-    if ( w->cursor < w->range.nr )
-        return -ERESTART;
+    spin_lock(&d->lend.lock);
 
-    return window_unlink(w, d);
+    if ( d->is_dying )
+        rc = -ESRCH;
+    else if ( d->lend.exclusions )
+        rc = -EBUSY;
+    else
+        /* Nothing can be switched on from here on, only be on already. */
+        rc = arch_lend_check_borrower(d);
+
+    if ( !rc )
+    {
+        if ( !d->lend.table )
+        {
+            d->lend.table = *spare;
+            *spare = NULL;
+        }
+        rc = lend_table_add(d->lend.table, w);
+    }
+
+    spin_unlock(&d->lend.lock);
+
+    return rc;
 }
 
-static int lend_create(struct domain *d, struct xen_mem_lend *op,
+static int lend_create(struct domain *d, struct xen_mem_lend_create *c,
                        unsigned long *done)
 {
-    const struct xen_mem_lend_create *c = &op->u.create;
     struct domain *currd = current->domain;
-    struct lend_domain *new;
+    struct lend_table *table;
     struct lend_window *w;
     struct ioreq_server *s;
     int rc;
@@ -170,9 +269,9 @@ static int lend_create(struct domain *d, struct xen_mem_lend *op,
     if ( rc )
         return rc;
 
-    spin_lock(&lend_lock);
-    rc = d->lend ? lend_table_check(&d->lend->table, c->gfn, c->nr) : 0;
-    spin_unlock(&lend_lock);
+    spin_lock(&d->lend.lock);
+    rc = d->lend.table ? lend_table_check(d->lend.table, c->gfn, c->nr) : 0;
+    spin_unlock(&d->lend.lock);
     if ( rc )
         return rc;
 
@@ -180,13 +279,13 @@ static int lend_create(struct domain *d, struct xen_mem_lend *op,
     if ( rc )
         return rc;
 
-    new = xzalloc(struct lend_domain);
+    table = xzalloc(struct lend_table);
     w = xzalloc(struct lend_window);
     rc = -ENOMEM;
-    if ( !new || !w )
+    if ( !table || !w )
         goto out;
 
-    rc = lend_range_init(&w->range, c->gfn, c->nr);
+    rc = lend_window_init(w, c->gfn, c->nr);
     if ( !rc )
         rc = arch_lend_window_init(w);
     if ( rc )
@@ -194,9 +293,16 @@ static int lend_create(struct domain *d, struct xen_mem_lend *op,
 
     spin_lock_init(&w->lock);
     spin_lock_init(&w->stat_lock);
-    w->refcnt = 1;
+    atomic_set(&w->refcnt, 1);
     w->borrower = d;
     w->lender = currd;
+    w->id = new_id();
+    get_knownalive_domain(currd);
+
+    /* Before the borrower's table: whoever finds it there takes it out here. */
+    spin_lock(&currd->lend.lock);
+    list_add_tail(&w->list, &currd->lend.windows);
+    spin_unlock(&currd->lend.lock);
 
     domain_pause(d);
     rspin_lock(&d->ioreq_server.lock);
@@ -208,41 +314,36 @@ static int lend_create(struct domain *d, struct xen_mem_lend *op,
     else if ( s->emulator != currd )
         rc = -EPERM;
     else
-        /* Again: now nothing can be switched on behind our back. */
-        rc = arch_lend_check_borrower(d);
+    {
+        w->server = s;
+        rc = attach_window(d, w, &table);
+    }
 
     if ( !rc )
     {
-        spin_lock(&lend_lock);
-
-        if ( d->is_dying )
-            rc = -ESRCH;
-        else
-        {
-            if ( !d->lend )
-            {
-                d->lend = new;
-                new = NULL;
-            }
-            rc = lend_table_add(&d->lend->table, &w->range);
-        }
-
-        if ( !rc )
-        {
-            get_knownalive_domain(currd);
-            w->server = s;
-            op->window = w->range.id = ++lend_last_id;
-            list_add(&w->list, &lend_windows);
-        }
-
-        spin_unlock(&lend_lock);
+        arch_lend_prepare_borrower(d);
+        c->window = w->id;
     }
 
     rspin_unlock(&d->ioreq_server.lock);
     domain_unpause(d);
 
+    if ( rc )
+    {
+        spin_lock(&currd->lend.lock);
+        list_del(&w->list);
+        spin_unlock(&currd->lend.lock);
+
+        /* Another vCPU of ours may have guessed its id, and hold it. */
+        window_put(w);
+        w = NULL;
+    }
+    else
+        TRACE_TIME(TRC_MEM_LEND_CREATE, d->domain_id, w->id, w->id >> 32,
+                   c->gfn, c->nr);
+
  out:
-    xfree(new);
+    xfree(table);
     if ( rc && w )
         window_free(w);
 
@@ -251,22 +352,30 @@ static int lend_create(struct domain *d, struct xen_mem_lend *op,
 
 /* Up to LEND_BATCH slots: each has its result, unless the window is dead. */
 static int lend_batch(struct lend_window *w, unsigned long first,
-                      unsigned int nr, const uint64_t *frames, bool write,
-                      int *status)
+                      unsigned int nr, const uint64_t *frames, int *status)
 {
     uint64_t mfn[LEND_BATCH];
-    uint32_t held = 0, used = 0;
+    uint64_t held = 0, used = 0, write = 0;
     unsigned int i;
     int rc = 0;
 
-    BUILD_BUG_ON(LEND_BATCH > 32);
+    BUILD_BUG_ON(LEND_BATCH > 64);
 
     /* First of all, as it may take the lender's p2m lock. */
     for ( i = 0; i < nr; i++ )
     {
-        status[i] = arch_lend_get_frame(w->lender, frames[i], write, &mfn[i]);
+        bool writable = frames[i] & XENMEM_LEND_WRITE;
+
+        if ( frames[i] & ~(XENMEM_LEND_FRAME_MASK | XENMEM_LEND_WRITE) )
+            status[i] = -EINVAL;
+        else
+            status[i] = arch_lend_get_frame(w->lender,
+                                            frames[i] & XENMEM_LEND_FRAME_MASK,
+                                            writable, &mfn[i]);
         if ( !status[i] )
-            held |= 1U << i;
+            held |= 1UL << i;
+        if ( writable )
+            write |= 1UL << i;
     }
 
     spin_lock(&w->lock);
@@ -276,7 +385,7 @@ static int lend_batch(struct lend_window *w, unsigned long first,
     else
     {
         for ( i = 0; i < nr; i++ )
-            if ( !status[i] && !lend_slot_alloc(&w->range, first + i) )
+            if ( !status[i] && !lend_slot_alloc(w, first + i) )
                 status[i] = -ENOMEM;
 
         used = arch_lend_map(w, first, nr, mfn, write, status);
@@ -285,8 +394,11 @@ static int lend_batch(struct lend_window *w, unsigned long first,
     spin_unlock(&w->lock);
 
     for ( i = 0; i < nr; i++ )
-        if ( (held & ~used) & (1U << i) )
-            arch_lend_put_frame(mfn[i]);
+        if ( (held & ~used) & (1UL << i) )
+            arch_lend_put_frame(w->lender, mfn[i], false);
+
+    TRACE_TIME(TRC_MEM_LEND_LEND, w->borrower->domain_id, w->id, w->id >> 32,
+               first, nr, hweight64(used));
 
     return rc;
 }
@@ -304,122 +416,179 @@ static bool handle_okay(uint64_t addr)
 static int lend_slots(struct lend_window *w, const struct xen_mem_lend *op,
                       unsigned long *done)
 {
-    const struct xen_mem_lend_range *r = &op->u.range;
+    const struct xen_mem_lend_lend *l = &op->u.lend;
+    const struct vcpu *v = NULL;
     XEN_GUEST_HANDLE_PARAM(uint64_t) frames =
-        guest_handle_from_ptr((void *)(unsigned long)r->frames, uint64_t);
+        guest_handle_from_ptr((void *)(unsigned long)l->frames, uint64_t);
     XEN_GUEST_HANDLE_PARAM(int) results =
-        guest_handle_from_ptr((void *)(unsigned long)r->status, int);
+        guest_handle_from_ptr((void *)(unsigned long)l->status, int);
 
     BUILD_BUG_ON(sizeof(int) != sizeof(int32_t));
 
-    if ( !handle_okay(r->frames) || !handle_okay(r->status) )
+    if ( !handle_okay(l->frames) || !handle_okay(l->status) )
         return -EFAULT;
 
-    while ( *done < r->nr )
+    if ( op->flags & XENMEM_LEND_ANSWER )
+    {
+        v = domain_vcpu(w->borrower, l->vcpu);
+        if ( !v )
+            return -EINVAL;
+    }
+
+    while ( *done < l->nr )
     {
         uint64_t frame[LEND_BATCH];
         int status[LEND_BATCH], rc;
-        unsigned int i, n = min_t(unsigned long, r->nr - *done, LEND_BATCH);
+        unsigned int i, n = min_t(unsigned long, l->nr - *done, LEND_BATCH);
+        bool answer = false;
 
-        if ( copy_from_guest_offset(frame, frames, *done, n) )
+        if ( !l->frames )
+            memcpy(frame, l->inline_frames, n * sizeof(*frame));
+        else if ( copy_from_guest_offset(frame, frames, *done, n) )
             return -EFAULT;
 
-        rc = lend_batch(w, r->first + *done, n, frame,
-                        op->flags & XENLEND_WRITE, status);
+        rc = lend_batch(w, l->first + *done, n, frame, status);
         if ( rc )
             return rc;
 
-        if ( r->status )
-        {
-            if ( copy_to_guest_offset(results, *done, status, n) )
-                return -EFAULT;
-        }
-        else
-            for ( i = 0; i < n; i++ )
-                if ( status[i] )
+        for ( i = 0; i < n; i++ )
+            if ( status[i] )
+            {
+                if ( !l->status )
                     return status[i];
+            }
+            else if ( v && lend_waits_for(&v->io.lend, w, l->first + *done + i) )
+                answer = true;
+
+        if ( l->status && copy_to_guest_offset(results, *done, status, n) )
+            return -EFAULT;
 
         *done += n;
 
-        if ( *done < r->nr && hypercall_preempt_check() )
+        /* Nothing can go wrong any more: there is but one batch then. */
+        if ( answer && lend_answer_fault(w, l->vcpu) )
+        {
+            spin_lock(&w->lock);
+            w->answers++;
+            spin_unlock(&w->lock);
+        }
+
+        if ( *done < l->nr && hypercall_preempt_check() )
             return -ERESTART;
     }
 
     return 0;
 }
 
-static void lend_query(struct lend_window *w, struct xen_mem_lend_query *q)
+static int lend_query(struct lend_window *w, struct xen_mem_lend_query *q)
 {
-    memset(q, 0, sizeof(*q));
+    struct xen_mem_lend_counters c = {};
+    XEN_GUEST_HANDLE_PARAM(char) buffer =
+        guest_handle_from_ptr((void *)(unsigned long)q->counters, char);
 
-    q->gfn = w->range.gfn;
-    q->nr = w->range.nr;
+    if ( !handle_okay(q->counters) )
+        return -EFAULT;
+
+    c.gfn = w->gfn;
+    c.nr = w->nr;
 
     spin_lock(&w->stat_lock);
-    q->faults_read = w->faults_read;
-    q->faults_write = w->faults_write;
-    q->spurious = w->spurious;
-    q->emulated = w->emulated;
-    q->unserved = w->unserved;
-    q->stalls = w->stalls;
+    c.faults_read = w->faults_read;
+    c.faults_write = w->faults_write;
+    c.spurious = w->spurious;
+    c.emulated = w->emulated;
+    c.unserved = w->unserved;
+    c.stalls = w->stalls;
     spin_unlock(&w->stat_lock);
 
     spin_lock(&w->lock);
-    q->lent = w->range.lent;
-    q->lends = w->lends;
-    q->upgrades = w->upgrades;
-    q->revokes = w->revokes;
-    q->flushes = w->flushes;
+    c.lent = w->lent;
+    c.lends = w->lends;
+    c.upgrades = w->upgrades;
+    c.revokes = w->revokes;
+    c.flushes = w->flushes;
+    c.answers = w->answers;
     spin_unlock(&w->lock);
+
+    if ( copy_to_guest(buffer, (const char *)&c,
+                       min_t(size_t, q->size, sizeof(c))) )
+        return -EFAULT;
+
+    q->size = sizeof(c);
+
+    return 0;
 }
 
+/* Privilege is checked for create, at every lend, and never to revoke. */
 static int lend_on_window(struct domain *d, struct lend_window *w,
                           struct xen_mem_lend *op, unsigned long *done)
 {
-    const struct xen_mem_lend_range *r = &op->u.range;
+    const struct xen_mem_lend_lend *l = &op->u.lend;
+    const struct xen_mem_lend_revoke *r = &op->u.revoke;
+    unsigned long e;
     int rc;
 
     switch ( op->op )
     {
-    case XENLEND_lend:
-    case XENLEND_revoke:
-        if ( r->nr > w->range.nr || r->first > w->range.nr - r->nr ||
-             *done > r->nr )
+    case XENMEM_LEND_lend:
+        if ( l->nr > w->nr || l->first > w->nr - l->nr || *done > l->nr )
             return -EINVAL;
-
-        if ( op->op == XENLEND_revoke )
-        {
-            unsigned long e = r->first + r->nr;
-
-            *done = window_revoke(w, r->first + *done, e) - r->first;
-
-            return *done < r->nr ? -ERESTART : 0;
-        }
 
         /* The window's creator may have lost its privilege since. */
         rc = xsm_lend_memory(XSM_DM_PRIV, d);
 
         return rc ?: lend_slots(w, op, done);
 
-    case XENLEND_destroy:
+    case XENMEM_LEND_revoke:
+        if ( r->nr > w->nr || r->first > w->nr - r->nr || *done > r->nr )
+            return -EINVAL;
+
+        e = r->first + r->nr;
+        *done = window_revoke(w, r->first + *done, e) - r->first;
+
+        return *done < r->nr ? -ERESTART : 0;
+
+    case XENMEM_LEND_destroy:
         return window_teardown(w, d);
 
-    case XENLEND_query:
-        lend_query(w, &op->u.query);
-        return 0;
-    }
+    case XENMEM_LEND_query:
+        return lend_query(w, &op->u.query);
 
-    ASSERT_UNREACHABLE();
-    return -EOPNOTSUPP;
+    default:
+        ASSERT_UNREACHABLE();
+        return -EOPNOTSUPP;
+    }
+}
+
+static int lend_with_window(struct xen_mem_lend *op, domid_t domid, uint64_t id,
+                            unsigned long *done)
+{
+    struct domain *d = rcu_lock_domain_by_id(domid);
+    struct lend_window *w = d ? find_own_window(d, id) : NULL;
+    int rc;
+
+    if ( w )
+    {
+        rc = lend_on_window(d, w, op, done);
+        window_put(w);
+    }
+    else
+        /* Nothing lent: what revoke is to achieve is so already. */
+        rc = op->op == XENMEM_LEND_revoke || op->op == XENMEM_LEND_destroy
+             ? 0 : -ENOENT;
+
+    if ( d )
+        rcu_unlock_domain(d);
+
+    return rc;
 }
 
 static const struct xen_mem_lend_info lend_info = {
-    .version = XENLEND_VERSION,
+    .version = XENMEM_LEND_VERSION,
     .max_slots = LEND_MAX_SLOTS,
     .max_windows = LEND_MAX_WINDOWS,
 };
 
-/* done: slots that earlier parts of a preempted call took care of. */
 long do_memory_lend(XEN_GUEST_HANDLE_PARAM(void) arg, unsigned long done)
 {
     XEN_GUEST_HANDLE_PARAM(xen_mem_lend_t) uop =
@@ -437,197 +606,143 @@ long do_memory_lend(XEN_GUEST_HANDLE_PARAM(void) arg, unsigned long done)
 
     switch ( op.op )
     {
-    case XENLEND_info:
+    case XENMEM_LEND_info:
         op.u.info = lend_info;
+        if ( __copy_field_to_guest(uop, &op, u.info) )
+            rc = -EFAULT;
         break;
 
-    case XENLEND_create:
-        rc = op.domid == DOMID_SELF
-             ? -EPERM : rcu_lock_live_remote_domain_by_id(op.domid, &d);
+    case XENMEM_LEND_create:
+        rc = op.u.create.domid == DOMID_SELF
+             ? -EPERM
+             : rcu_lock_live_remote_domain_by_id(op.u.create.domid, &d);
         if ( rc )
             return rc == -EPERM ? rc : -ESRCH;
 
         rc = xsm_lend_memory(XSM_DM_PRIV, d);
         if ( !rc )
-            rc = lend_create(d, &op, &done);
+            rc = lend_create(d, &op.u.create, &done);
 
         rcu_unlock_domain(d);
+
+        if ( !rc && __copy_field_to_guest(uop, &op, u.create.window) )
+        {
+            /* Nobody would know its name.  It is empty: no preemption. */
+            op.op = XENMEM_LEND_destroy;
+            if ( lend_with_window(&op, op.u.create.domid, op.u.create.window,
+                                  &done) )
+                ASSERT_UNREACHABLE();
+            rc = -EFAULT;
+        }
+        break;
+
+    case XENMEM_LEND_destroy:
+        rc = lend_with_window(&op, op.u.destroy.domid, op.u.destroy.window,
+                              &done);
+        break;
+
+    case XENMEM_LEND_lend:
+        rc = lend_with_window(&op, op.u.lend.domid, op.u.lend.window, &done);
+        break;
+
+    case XENMEM_LEND_revoke:
+        rc = lend_with_window(&op, op.u.revoke.domid, op.u.revoke.window,
+                              &done);
+        break;
+
+    case XENMEM_LEND_query:
+        rc = lend_with_window(&op, op.u.query.domid, op.u.query.window, &done);
+        if ( !rc && __copy_field_to_guest(uop, &op, u.query.size) )
+            rc = -EFAULT;
         break;
 
     default:
-    {
-        struct lend_window *w = NULL;
-
-        d = rcu_lock_domain_by_id(op.domid);
-        if ( d )
-            w = window_get(d, op.window);
-
-        if ( w )
-        {
-            rc = lend_on_window(d, w, &op, &done);
-            window_put(w);
-        }
-        /* No window, nothing lent: what revoke is to achieve is so already. */
-        else if ( op.op != XENLEND_revoke && op.op != XENLEND_destroy )
-            rc = -ENOENT;
-
-        if ( d )
-            rcu_unlock_domain(d);
+        ASSERT_UNREACHABLE();
+        rc = -EOPNOTSUPP;
         break;
-    }
     }
 
     if ( rc == -ERESTART )
-        return hypercall_create_continuation(
-                   __HYPERVISOR_memory_op, "lh",
-                   XENMEM_lend | (done << MEMOP_EXTENT_SHIFT), arg);
-
-    if ( !rc &&
-         (op.op == XENLEND_info ? __copy_field_to_guest(uop, &op, u.info)
-          : op.op == XENLEND_create ? __copy_field_to_guest(uop, &op, window)
-          : op.op == XENLEND_query ? __copy_field_to_guest(uop, &op, u.query)
-          : 0) )
-        rc = -EFAULT;
+        rc = hypercall_create_continuation(
+                 __HYPERVISOR_memory_op, "lh",
+                 XENMEM_lend | (done << MEMOP_EXTENT_SHIFT), arg);
 
     return rc;
 }
 
-/*
- * For d's own vCPUs, and others only while d is paused: windows come and go
- * while it is.
- */
 struct lend_window *lend_find(const struct domain *d, unsigned long gfn)
 {
-    struct lend_range *r = lend_table_find(&d->lend->table, gfn);
-
-    return r ? to_window(r) : NULL;
+    return lend_table_find(d->lend.table, gfn);
 }
 
-/* A server that is switched off, or has no page yet, can answer nobody. */
-struct ioreq_server *lend_server(const struct lend_window *w)
-{
-    struct ioreq_server *s = w->server;
-
-    return s && s->enabled && s->ioreq.va ? s : NULL;
-}
-
-/*
- * Ask the lender for the frame at gpa.  The instruction is executed again
- * after that, so nothing is kept of it: curr->io.req is not used.
- */
-void lend_send_fault(paddr_t gpa, bool write)
-{
-    struct vcpu *curr = current;
-    struct vcpu_io *vio = &curr->io;
-    struct lend_window *w = lend_find(curr->domain, paddr_to_pfn(gpa));
-    struct ioreq_server *s = w ? lend_server(w) : NULL;
-    unsigned long slot;
-    ioreq_t p = {
-        .type = IOREQ_TYPE_FAULT,
-        .addr = gpa,
-        .dir = write ? IOREQ_WRITE : IOREQ_READ,
-    };
-
-    /* The caller has seen both, and current cannot be paused in between. */
-    if ( !s )
-    {
-        ASSERT_UNREACHABLE();
-        return;
-    }
-
-    slot = paddr_to_pfn(gpa) - w->range.gfn;
-    p.data = w->range.id;
-    p.count = lend_note_fault(&vio->lend, &w->range, slot, write);
-
-    vio->lend.answer = XENLEND_ANSWER_RETRY;
-    vio->suspended = false;
-
-    if ( ioreq_send(s, &p, false) != IOREQ_STATUS_RETRY )
-    {
-        /* The server has spoilt its page.  Do not spin on that. */
-        lend_count(w, &w->unserved);
-        arch_lend_answer_ones(curr);
-        return;
-    }
-
-    /* Not sent: the domain is being shut down, and comes back here later. */
-    if ( vio->suspended )
-        return;
-
-    vio->lend.pending = true;
-    lend_count(w, write ? &w->faults_write : &w->faults_read);
-    if ( p.count > 1 )
-        lend_count(w, &w->stalls);
-}
-
-void lend_complete_fault(struct vcpu *v)
-{
-    if ( likely(!v->io.lend.pending) )
-        return;
-
-    v->io.lend.pending = false;
-
-    if ( v->io.lend.answer == XENLEND_ANSWER_RETRY )
-        return;
-
-    /* The access does not come back: that is progress, of a kind. */
-    v->io.lend.count = 0;
-
-    if ( v->io.lend.answer == XENLEND_ANSWER_ONES )
-        arch_lend_answer_ones(v);
-    else
-        arch_lend_give_up(v);
-}
-
-bool lend_has_windows(const struct domain *d)
+bool lend_has_windows(struct domain *d)
 {
     bool ret;
 
-    spin_lock(&lend_lock);
-    ret = d->lend && d->lend->table.slots;
-    spin_unlock(&lend_lock);
+    spin_lock(&d->lend.lock);
+    ret = d->lend.table && d->lend.table->slots;
+    spin_unlock(&d->lend.lock);
 
     return ret;
 }
 
-/* d is paused, or dying.  What is lent stays; nobody can be asked any more. */
+int lend_exclude(struct domain *d)
+{
+    int rc = 0;
+
+    spin_lock(&d->lend.lock);
+    if ( d->lend.table && d->lend.table->slots )
+        rc = -EBUSY;
+    else
+        d->lend.exclusions++;
+    spin_unlock(&d->lend.lock);
+
+    return rc;
+}
+
+void lend_exclude_end(struct domain *d)
+{
+    spin_lock(&d->lend.lock);
+    ASSERT(d->lend.exclusions);
+    d->lend.exclusions--;
+    spin_unlock(&d->lend.lock);
+}
+
 void lend_server_gone(struct domain *d, const struct ioreq_server *s)
 {
     unsigned int i;
 
-    spin_lock(&lend_lock);
+    spin_lock(&d->lend.lock);
 
-    for ( i = 0; d->lend && i < LEND_MAX_WINDOWS; i++ )
+    for ( i = 0; d->lend.table && i < LEND_MAX_WINDOWS; i++ )
     {
-        struct lend_range *r = d->lend->table.range[i];
+        struct lend_window *w = d->lend.table->window[i];
 
-        if ( r && to_window(r)->server == s )
-            to_window(r)->server = NULL;
+        if ( w && w->server == s )
+            w->server = NULL;
     }
 
-    spin_unlock(&lend_lock);
+    spin_unlock(&d->lend.lock);
 }
 
-/* d dies, or starts anew.  None of its vCPUs runs. */
 int lend_borrower_teardown(struct domain *d)
 {
+    struct lend_table *table;
     unsigned int i;
 
-    if ( !d->lend )
+    if ( !d->lend.table )
         return 0;
 
     for ( i = 0; i < LEND_MAX_WINDOWS; i++ )
     {
-        struct lend_window *w = NULL;
+        struct lend_window *w;
         int rc;
 
-        spin_lock(&lend_lock);
-        if ( d->lend->table.range[i] )
-        {
-            w = to_window(d->lend->table.range[i]);
-            w->refcnt++;
-        }
-        spin_unlock(&lend_lock);
+        spin_lock(&d->lend.lock);
+        w = d->lend.table->window[i];
+        if ( w )
+            window_get(w);
+        spin_unlock(&d->lend.lock);
 
         if ( !w )
             continue;
@@ -642,57 +757,41 @@ int lend_borrower_teardown(struct domain *d)
     /* Its vCPUs look at this without a lock. */
     if ( d->is_dying )
     {
-        struct lend_domain *old;
+        spin_lock(&d->lend.lock);
+        table = d->lend.table;
+        d->lend.table = NULL;
+        spin_unlock(&d->lend.lock);
 
-        spin_lock(&lend_lock);
-        old = d->lend;
-        d->lend = NULL;
-        spin_unlock(&lend_lock);
-
-        xfree(old);
+        xfree(table);
     }
 
     return 0;
 }
 
-/* d dies, and must get its frames back before it can give them up. */
 int lend_lender_teardown(struct domain *d)
 {
     for ( ; ; )
     {
         struct lend_window *w;
-        struct domain *borrower = NULL;
+        struct domain *borrower;
         int rc;
 
-        spin_lock(&lend_lock);
-        list_for_each_entry ( w, &lend_windows, list )
-            if ( w->lender == d )
-            {
-                w->refcnt++;
-                borrower = w->borrower;
-                /* It cannot go away with a window in the list. */
-                get_knownalive_domain(borrower);
-                break;
-            }
-        spin_unlock(&lend_lock);
+        spin_lock(&d->lend.lock);
+        w = list_first_entry_or_null(&d->lend.windows, struct lend_window,
+                                     list);
+        if ( w )
+        {
+            window_get(w);
+            /* It cannot go away with a window in the list. */
+            borrower = w->borrower;
+            get_knownalive_domain(borrower);
+        }
+        spin_unlock(&d->lend.lock);
 
-        if ( !borrower )
+        if ( !w )
             return 0;
 
-        window_kill(w);
-
-        /*
-         * Nobody would destroy the server that answered the faults: vCPUs
-         * would wait for it, and it would hold on to d, for ever.
-         */
-        rc = domain_pause_except_self(borrower);
-        if ( !rc )
-        {
-            ioreq_server_destroy_for(borrower, d);
-            domain_unpause_except_self(borrower);
-
-            rc = window_teardown(w, borrower);
-        }
+        rc = window_teardown(w, borrower);
 
         window_put(w);
         put_domain(borrower);
@@ -701,6 +800,62 @@ int lend_lender_teardown(struct domain *d)
             return -ERESTART;
     }
 }
+
+static void dump_window(struct lend_window *w)
+{
+    printk("    window %#"PRIx64": gfn %#lx nr %#lx, lent %lu, of %pd%s%s\n",
+           w->id, w->gfn, w->nr, w->lent, w->lender,
+           w->server ? lend_server(w) ? "" : ", server cannot answer"
+                     : ", orphan",
+           w->dead ? ", dead" : "");
+    printk("      faults %lu r %lu w, spurious %lu, emulated %lu, unserved %lu, stalls %lu\n",
+           w->faults_read, w->faults_write, w->spurious, w->emulated,
+           w->unserved, w->stalls);
+    printk("      lends %lu, upgrades %lu, revokes %lu, flushes %lu, answers %lu\n",
+           w->lends, w->upgrades, w->revokes, w->flushes, w->answers);
+}
+
+static void cf_check dump_windows(unsigned char key)
+{
+    struct domain *d;
+
+    printk("'%c' pressed -> dumping memory lending\n", key);
+
+    rcu_read_lock(&domlist_read_lock);
+
+    for_each_domain ( d )
+    {
+        const struct vcpu *v;
+        unsigned int i;
+
+        if ( !lend_has_windows(d) )
+            continue;
+
+        printk("  %pd borrows:\n", d);
+
+        /* A window that is found stays, as its domain's lock is held. */
+        spin_lock(&d->lend.lock);
+        for ( i = 0; d->lend.table && i < LEND_MAX_WINDOWS; i++ )
+            if ( d->lend.table->window[i] )
+                dump_window(d->lend.table->window[i]);
+        spin_unlock(&d->lend.lock);
+
+        for_each_vcpu ( d, v )
+            if ( lend_pending(v) )
+                printk("    %pv waits for slot %#lx of window %#"PRIx64"\n",
+                       v, v->io.lend.last.slot, v->io.lend.last.id);
+    }
+
+    rcu_read_unlock(&domlist_read_lock);
+}
+
+static int __init cf_check lend_init(void)
+{
+    register_keyhandler('W', dump_windows, "dump memory lending windows", 1);
+
+    return 0;
+}
+__initcall(lend_init);
 
 /*
  * Local variables:

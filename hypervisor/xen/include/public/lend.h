@@ -1,1 +1,1 @@
-../../../../include/xen/lend.h
+../../../../include/xen/public/lend.h

@@ -1,25 +1,37 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Memory lending: the books.  Windows, their slots, and which arguments are
- * sane.  No locks and nothing of the machine, so that tools/tests can build it.
+ * Memory lending: the books.  Windows, their slots, which arguments are sane,
+ * and who faulted where.
+ *
+ * No locks are taken here, and nothing of the machine is known but where pages
+ * for the books come from, so that tools/tests/lend can build it.  Unless said
+ * otherwise the caller of a function holds the window's lock, or the lock of
+ * the table; nothing sleeps.
  */
 #ifndef XEN_LEND_WINDOW_H
 #define XEN_LEND_WINDOW_H
 
 #ifdef __XEN__
+#include <xen/cpumask.h>
+#include <xen/list.h>
+#include <xen/spinlock.h>
 #include <xen/types.h>
-#include <public/xen.h>
-#include <public/memory.h>
+
+#include <asm/atomic.h>
+
 #include <public/lend.h>
+#include <public/memory.h>
+#include <public/xen.h>
 #endif
 
+struct domain;
+struct ioreq_server;
+
 #define LEND_MAX_WINDOWS 16
-/*
- * Slots of all windows of one borrower: bounds what its lender can make Xen
- * allocate (8 bytes a slot), and fits a continuation's cursor.
- */
+/* Slots of all windows of one borrower: fits a continuation's cursor. */
 #define LEND_MAX_SLOTS   (1UL << 22)
 
+/* The slots of one page of the books. */
 #define LEND_CHUNK_ORDER 9
 #define LEND_CHUNK       (1UL << LEND_CHUNK_ORDER)
 
@@ -32,20 +44,73 @@
 #define LEND_SLOT_SEQ_ONE  (1UL << 40)
 #define LEND_SLOT_UNREAD   (1UL << 56)          /* last frame: never used */
 #define LEND_SLOT_UNWRITTEN (1UL << 57)         /* last frame: never written */
+#define LEND_SLOT_DIRTY    (1UL << 60)          /* REVOKING: was writable */
 #define LEND_SLOT_REVOKING (1UL << 61)          /* cleared, reference held */
 #define LEND_SLOT_WRITE    (1UL << 62)
 #define LEND_SLOT_LENT     (1UL << 63)
 
-struct lend_range {
-    uint64_t id;
-    unsigned long gfn, nr;
-    unsigned long lent;         /* slots LENT or REVOKING */
-    uint64_t **chunk;           /* [nr / LEND_CHUNK], allocated by lending */
+struct lend_window {
+    /*
+     * Spans clearing entries, flushing and dropping references: whoever finds
+     * a slot empty under it knows that no CPU can reach the frame any more.
+     * Never taken inside an mm lock.
+     */
+    spinlock_t lock;
+
+    uint64_t id;                /* never used again */
+    unsigned long gfn, nr;      /* set at creation */
+    /*
+     * [nr / LEND_CHUNK] pages of the books, made by lending (under the lock),
+     * read by the borrower's vCPUs without it.  Goes while the borrower is
+     * paused, the pages after that, preemptibly.
+     */
+    uint64_t **chunk;
+    uint64_t **old_chunk;       /* on its way out; lock */
+    unsigned long lent;         /* slots LENT or REVOKING; lock */
+    bool dead;                  /* lends no more; lock */
+    unsigned long cursor;       /* how far teardown has come; lock */
+
+    atomic_t refcnt;
+    struct list_head list;      /* of the lender's windows; its lend.lock */
+    /* No reference: the window is dead, and empty, before it goes. */
+    struct domain *borrower;
+    struct domain *lender;      /* holds a reference */
+    /*
+     * NULL in an orphan.  Changes only while the borrower is paused and its
+     * ioreq_server.lock is held: its vCPUs look without a lock.
+     */
+    struct ioreq_server *server;
+
+    /* Counted by the borrower's vCPUs, which may hold the p2m lock. */
+    spinlock_t stat_lock;
+    unsigned long faults_read, faults_write, spurious, emulated, unserved;
+    unsigned long stalls;
+    /* Counted under the lock. */
+    unsigned long lends, upgrades, revokes, flushes, answers;
+
+#ifdef CONFIG_DEBUG
+    /* Proof that the flush took place; lock. */
+    uint64_t *generation;
+    cpumask_t flush_mask;
+#endif
 };
 
+/* The windows of a borrower. */
 struct lend_table {
-    struct lend_range *range[LEND_MAX_WINDOWS];
-    unsigned long slots;
+    struct lend_window *window[LEND_MAX_WINDOWS];
+    unsigned long slots;        /* of all of them */
+};
+
+/* Of a domain.  The lock is for moments, and innermost. */
+struct lend_domain {
+    spinlock_t lock;
+    /*
+     * As a borrower: made with its first window, goes when it dies.  Windows
+     * come and go under the lock while the domain is paused.
+     */
+    struct lend_table *table;
+    unsigned int exclusions;    /* things just being switched on; lock */
+    struct list_head windows;   /* as a lender; lock */
 };
 
 /* A slot as a vCPU found it. */
@@ -58,9 +123,10 @@ struct lend_place {
 /* Accesses to different pages that one instruction can make. */
 #define LEND_MAX_ONES 4
 
-/* Of a vCPU. */
+/* Of a vCPU, which alone changes it, or while it is paused. */
 struct lend_vcpu {
     bool pending;               /* a fault request is in flight */
+    bool resume;                /* ... of an instruction being emulated */
     bool write;                 /* last fault */
     uint8_t nr_ones;
     uint32_t count;             /* faults in a row at last */
@@ -69,48 +135,98 @@ struct lend_vcpu {
     /* Where the instruction at ip is to read ones, until it is done. */
     unsigned long ip;
     struct lend_place ones[LEND_MAX_ONES];
+    /* What the instruction being emulated has read from a port. */
+    uint8_t pio_bytes;          /* 0: nothing */
+    uint16_t pio_port;
+    unsigned long pio_value;
 };
 
 enum lend_slot_state {
     LEND_SLOT_empty,
     LEND_SLOT_same,             /* the frame is there, with these rights */
     LEND_SLOT_upgrade,          /* the frame is there, read-only */
-    LEND_SLOT_busy,
+    LEND_SLOT_busy,             /* another frame, or more rights */
 };
 
+/*
+ * A zeroed page of d's own pool for the books, mapped for as long as it lives,
+ * or NULL.  Called with a window's lock held, never inside an mm lock.
+ */
+uint64_t *arch_lend_alloc_chunk(struct domain *d);
+void arch_lend_free_chunk(struct domain *d, uint64_t *chunk);
+
+/*
+ * Everything that can be said of the arguments without looking at a domain.
+ * Needs no lock.  0, -EOPNOTSUPP (no such op) or -EINVAL.
+ */
 int lend_check_args(const struct xen_mem_lend *op);
 
-struct lend_range *lend_table_find(const struct lend_table *t,
-                                   unsigned long gfn);
-struct lend_range *lend_table_get(const struct lend_table *t, uint64_t id);
+/*
+ * The window with gfn in it, or NULL.  Without a lock: for the borrower's own
+ * vCPUs, since windows come and go only while it is paused.
+ */
+struct lend_window *lend_table_find(const struct lend_table *t,
+                                    unsigned long gfn);
+/* Room for a window there: 0, -EEXIST (overlap) or -ENOSPC (too many). */
 int lend_table_check(const struct lend_table *t, unsigned long gfn,
                      unsigned long nr);
-int lend_table_add(struct lend_table *t, struct lend_range *r);
-bool lend_table_del(struct lend_table *t, const struct lend_range *r);
+/* The same, and puts it there. */
+int lend_table_add(struct lend_table *t, struct lend_window *w);
+/* Whether it was there. */
+bool lend_table_del(struct lend_table *t, const struct lend_window *w);
 
-int lend_range_init(struct lend_range *r, unsigned long gfn, unsigned long nr);
-void lend_range_free(struct lend_range *r);
+/* 0 or -ENOMEM.  Nobody else knows the window yet. */
+int lend_window_init(struct lend_window *w, unsigned long gfn,
+                     unsigned long nr);
+/* The borrower is paused: from here on there are no books, nor will be. */
+void lend_window_close(struct lend_window *w);
+/*
+ * Gives back at most `max` pages of a closed window's books.  Returns whether
+ * that was all.
+ */
+bool lend_window_drain(struct lend_window *w, unsigned long max);
+/* Closed, drained, and known to nobody else.  Does not free w itself. */
+void lend_window_fini(struct lend_window *w);
 
-uint64_t *lend_slot(const struct lend_range *r, unsigned long s);
-uint64_t *lend_slot_alloc(struct lend_range *r, unsigned long s);
+/*
+ * Slots are numbered from 0; s < w->nr.  NULL where nothing was ever lent.
+ * Also without the lock, for reading, by the borrower's own vCPUs.
+ */
+uint64_t *lend_slot(const struct lend_window *w, unsigned long s);
+/* The same with a page if there is none yet; NULL: no memory. */
+uint64_t *lend_slot_alloc(struct lend_window *w, unsigned long s);
 /* The first lent slot of [s, e), or e. */
-unsigned long lend_slot_next(const struct lend_range *r, unsigned long s,
+unsigned long lend_slot_next(const struct lend_window *w, unsigned long s,
                              unsigned long e);
 
+/* What lending this frame there would come to. */
 enum lend_slot_state lend_slot_test(const uint64_t *slot, uint64_t frame,
                                     bool write);
-void lend_slot_fill(struct lend_range *r, uint64_t *slot, uint64_t frame,
+/* The slot was empty; it takes over the frame's references. */
+void lend_slot_fill(struct lend_window *w, uint64_t *slot, uint64_t frame,
                     bool write);
+/* The slot was lent read-only. */
 void lend_slot_upgrade(uint64_t *slot);
+/* The entry is gone, translations may linger: REVOKING. */
 void lend_slot_clear(uint64_t *slot, bool unread, bool unwritten);
-/* Returns the frame whose references are to be dropped. */
-uint64_t lend_slot_release(struct lend_range *r, uint64_t *slot);
+/*
+ * Translations are gone as well.  Returns the frame whose references are to
+ * be dropped, and whether the borrower may have written to it.
+ */
+uint64_t lend_slot_release(struct lend_window *w, uint64_t *slot, bool *dirty);
 
-unsigned int lend_slot_seq(const struct lend_range *r, unsigned long s);
-uint32_t lend_note_fault(struct lend_vcpu *v, const struct lend_range *r,
+/*
+ * vCPU v faults: how often has it done so here in a row without getting any
+ * further?  At least 1.  For current only, without a lock.
+ */
+uint32_t lend_note_fault(struct lend_vcpu *v, const struct lend_window *w,
                          unsigned long s, bool write);
+/* Whether v waits for slot s of w; a hint, as v may run. */
+bool lend_waits_for(const struct lend_vcpu *v, const struct lend_window *w,
+                    unsigned long s);
+/* The last fault of the instruction at ip is to be completed with ones. */
 void lend_note_ones(struct lend_vcpu *v, unsigned long ip);
-bool lend_is_ones(const struct lend_vcpu *v, const struct lend_range *r,
+bool lend_is_ones(const struct lend_vcpu *v, const struct lend_window *w,
                   unsigned long s, unsigned long ip);
 
 #endif /* XEN_LEND_WINDOW_H */

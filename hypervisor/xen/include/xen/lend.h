@@ -3,8 +3,9 @@
  * Memory lending: a lender domain puts frames of its own into a window of a
  * borrower's guest-physical address space, and takes them back at will.
  *
- * Lock order: ioreq_server.lock -> window lock -> mm locks.  lend_lock is
- * taken for moments only, with nothing inside it.
+ * Lock order: ioreq_server.lock -> a window's lock -> mm locks.  A domain's
+ * lend.lock and a window's stat_lock are taken for moments, with nothing
+ * inside them, and may be taken inside of all others.
  */
 #ifndef XEN_LEND_H
 #define XEN_LEND_H
@@ -15,79 +16,110 @@ struct domain;
 struct ioreq_server;
 struct vcpu;
 
-/* What a vCPU's access to a slot comes to. */
+/* What a vCPU's access to a frame comes to. */
 enum lend_access {
-    LEND_none,                      /* not ours */
-    LEND_again,                     /* there is nothing in the way */
-    LEND_gp,                        /* never allowed */
-    LEND_fault,                     /* ask the lender */
+    LEND_none,                      /* no window there */
+    LEND_again,                     /* nothing is in the way: do it again */
+    LEND_forbidden,                 /* never allowed: #GP */
+    LEND_request,                   /* a fault: ask the lender */
     LEND_copy,                      /* emulated: by value, from the lender */
-    LEND_ones,                      /* nobody to ask: emulated, reads ones */
+    LEND_ones,                      /* given up, or nobody to ask: ones */
 };
 
 #ifdef CONFIG_MEMORY_LENDING
 
-#include <xen/cpumask.h>
 #include <xen/lend-window.h>
 #include <xen/list.h>
 #include <xen/sched.h>
 #include <xen/spinlock.h>
 
 /* Slots per acquisition of the borrower's p2m lock. */
-#define LEND_BATCH 32
+#define LEND_BATCH XENMEM_LEND_BATCH
 
-struct lend_window {
-    struct lend_range range;
-    struct list_head list;          /* all windows; lend_lock */
-    unsigned int refcnt;            /* lend_lock */
-    /* No reference: the window is dead, and empty, before it goes. */
-    struct domain *borrower;
-    struct domain *lender;          /* holds a reference */
-    /*
-     * NULL in an orphan.  Changes only while the borrower is paused, so that
-     * its vCPUs may look without a lock.
-     */
-    struct ioreq_server *server;
-    /*
-     * Spans clearing entries, flushing and dropping references: whoever finds
-     * a slot empty under it knows that no CPU can reach the frame any more.
-     * Never taken inside an mm lock.
-     */
-    spinlock_t lock;
-    bool dead;                      /* lends no more */
-    unsigned long cursor;           /* how far teardown has come */
-
-    /* Counted by the borrower's vCPUs, which may hold the p2m lock. */
-    spinlock_t stat_lock;
-    unsigned long faults_read, faults_write, spurious, emulated, unserved;
-    unsigned long stalls;
-    /* Under the lock. */
-    unsigned long lends, upgrades, revokes, flushes;
-
-#ifdef CONFIG_DEBUG
-    /* Proof that the flush took place. */
-    uint64_t *generation;
-    cpumask_t flush_mask;
-#endif
-};
-
-/* Of a borrower that has, or had, windows. */
-struct lend_domain {
-    struct lend_table table;
-};
-
-/* Has d windows, or had it any? */
+/*
+ * Has d windows, or had it any?  Any context; for d's own vCPUs, and others
+ * while d is paused, the answer lasts.
+ */
 static inline bool lend_active(const struct domain *d)
 {
-    return ACCESS_ONCE(d->lend);
+    return ACCESS_ONCE(d->lend.table);
 }
 
+/* Any context, any locks. */
 static inline void lend_count(struct lend_window *w, unsigned long *counter)
 {
     spin_lock(&w->stat_lock);
     ++*counter;
     spin_unlock(&w->stat_lock);
 }
+
+/* ---- common/lend.c: windows and the hypercall */
+
+/* Before d is known to anybody. */
+void lend_domain_init(struct domain *d);
+
+/*
+ * XENMEM_lend.  `done` says how many slots the earlier parts of a preempted
+ * call took care of.  The public header says which errors.
+ */
+long do_memory_lend(XEN_GUEST_HANDLE_PARAM(void) arg, unsigned long done);
+
+/*
+ * The window of d with gfn in it, or NULL.  No lock is needed: for d's own
+ * vCPUs, and others while d is paused, since windows come and go only then.
+ */
+struct lend_window *lend_find(const struct domain *d, unsigned long gfn);
+
+/* Any context.  May be out of date as soon as it returns: see lend_exclude. */
+bool lend_has_windows(struct domain *d);
+
+/*
+ * For what windows do not go with, and refuse once it is on.  Between the two
+ * calls no window of d can be made.  0, or -EBUSY if there is one already:
+ * then there is nothing to end.  No locks needed, any held.
+ */
+int lend_exclude(struct domain *d);
+void lend_exclude_end(struct domain *d);
+
+/*
+ * d, which is paused or dying, loses server s; its ioreq_server.lock is held.
+ * What is lent stays.
+ */
+void lend_server_gone(struct domain *d, const struct ioreq_server *s);
+
+/*
+ * d dies, or starts anew; none of its vCPUs runs.  Ends its windows.  0 or
+ * -ERESTART.  No locks held.
+ */
+int lend_borrower_teardown(struct domain *d);
+
+/*
+ * d dies, and must get its frames back before it can give them up; none of
+ * its vCPUs runs, and its ioreq servers are gone.  0 or -ERESTART.  No locks
+ * held.
+ */
+int lend_lender_teardown(struct domain *d);
+
+/* ---- common/lend-fault.c: faults, and what becomes of them */
+
+/* Who answers for w: NULL if nobody can.  As lend_find(). */
+struct ioreq_server *lend_server(const struct lend_window *w);
+
+/*
+ * Ask the lender for the frame at gpa, a place with a window and a server.
+ * For current, on its way back into the guest; no locks held.  The instruction
+ * is executed again after that, so nothing is kept of it.
+ */
+void lend_send_fault(paddr_t gpa, bool write);
+
+/* v, which is current, no longer waits for its server: does what that said. */
+void lend_complete_fault(struct vcpu *v);
+
+/*
+ * Make a vCPU whose fault's slot is one of w's go on.  `vcpu` is one of the
+ * borrower's.  Returns false if there was nothing to answer.  No locks held.
+ */
+bool lend_answer_fault(struct lend_window *w, unsigned int vcpu);
 
 /* The server's answer to what v waits for; v may wait for other things. */
 static inline void lend_note_answer(struct vcpu *v, uint64_t answer)
@@ -96,54 +128,148 @@ static inline void lend_note_answer(struct vcpu *v, uint64_t answer)
         v->io.lend.answer = answer;
 }
 
-/* What v's registers were when it faulted means nothing any more. */
+/* v's registers, as far as they matter to a fault, are not what they were. */
 static inline void lend_cancel_fault(struct vcpu *v)
 {
     v->io.lend.pending = false;
+    v->io.lend.resume = false;
     v->io.lend.nr_ones = 0;
+    v->io.lend.pio_bytes = 0;
 }
 
-/* v's instruction was emulated, whatever came of it. */
-static inline void lend_emulated(struct vcpu *v)
+/* Does v wait for a fault's answer? */
+static inline bool lend_pending(const struct vcpu *v)
 {
-    v->io.lend.nr_ones = 0;
+    return v->io.lend.pending;
 }
 
-/* common/lend.c */
-long do_memory_lend(XEN_GUEST_HANDLE_PARAM(void) arg, unsigned long start);
-struct lend_window *lend_find(const struct domain *d, unsigned long gfn);
-struct ioreq_server *lend_server(const struct lend_window *w);
-void lend_complete_fault(struct vcpu *v);
-bool lend_has_windows(const struct domain *d);
-void lend_server_gone(struct domain *d, const struct ioreq_server *s);
-int lend_borrower_teardown(struct domain *d);
-int lend_lender_teardown(struct domain *d);
+/*
+ * The emulator has been at an instruction of v's.  If `keep`, it will come
+ * back to it where it is now: what it has read from devices is kept.
+ */
+static inline void lend_emulated(struct vcpu *v, bool retired, bool keep)
+{
+    if ( retired )
+        v->io.lend.nr_ones = 0;
+    if ( !keep )
+        v->io.lend.pio_bytes = 0;
+    v->io.lend.resume = keep && v->io.lend.pending;
+}
 
-/* common/ioreq.c */
-void ioreq_server_destroy_for(struct domain *d, const struct domain *emulator);
+/* Does the emulator come back to an instruction that had to wait for a fault? */
+static inline bool lend_resumed(const struct vcpu *v)
+{
+    return v->io.lend.resume;
+}
 
-/* The architecture's part */
+/*
+ * A port is read once by an instruction that is emulated several times, since
+ * where it stores the value was not lent yet.
+ */
+static inline bool lend_pio_known(const struct vcpu *v, unsigned int port,
+                                  unsigned int bytes, unsigned long *val)
+{
+    if ( likely(v->io.lend.pio_bytes != bytes || v->io.lend.pio_port != port) )
+        return false;
+
+    *val = v->io.lend.pio_value;
+
+    return true;
+}
+
+static inline void lend_pio_note(struct vcpu *v, unsigned int port,
+                                 unsigned int bytes, unsigned long val)
+{
+    v->io.lend.pio_bytes = bytes;
+    v->io.lend.pio_port = port;
+    v->io.lend.pio_value = val;
+}
+
+/* ---- common/ioreq.c */
+
+/*
+ * Answer the request that v waits for from s in the server's stead: as if it
+ * had written `data` and notified.  false if v does not wait for s.  v's
+ * domain's ioreq_server.lock is held.
+ */
+bool ioreq_server_answer(struct ioreq_server *s, struct vcpu *v,
+                         uint64_t data);
+
+/* ---- The architecture's part: frames and the borrower's p2m */
+
+/*
+ * May there be windows in d?  0, -EOPNOTSUPP (never) or -EBUSY (not now).
+ * Takes no locks.
+ */
 int arch_lend_check_borrower(const struct domain *d);
+
+/*
+ * Is nothing mapped in [gfn, gfn + nr)?  Starts at slot *done and leaves there
+ * how far it came.  0, -EINVAL (not an address), -EEXIST or -ERESTART.  No
+ * locks held.
+ */
 int arch_lend_check_range(struct domain *d, unsigned long gfn,
                           unsigned long nr, unsigned long *done);
+
+/* 0 or -ENOMEM; nobody else knows w yet. */
 int arch_lend_window_init(struct lend_window *w);
-void arch_lend_window_free(struct lend_window *w);
+void arch_lend_window_fini(struct lend_window *w);
+
+/* d gets its first window, and is paused; its ioreq_server.lock is held. */
+void arch_lend_prepare_borrower(struct domain *d);
+
+/*
+ * Takes what a slot holds of a frame that `lender` calls `frame`.  0 and *mfn,
+ * -EINVAL (no frame), -EPERM (not the lender's to lend this way) or -EBUSY (in
+ * use in a way that forbids it).  May take the lender's p2m lock: none of
+ * another domain's may be held.
+ */
 int arch_lend_get_frame(struct domain *lender, uint64_t frame, bool write,
                         uint64_t *mfn);
-void arch_lend_put_frame(uint64_t mfn);
-uint32_t arch_lend_map(struct lend_window *w, unsigned long first,
-                       unsigned int nr, const uint64_t *mfn, bool write,
+
+/* The reverse; `dirty`: the lender is to know that it was written to. */
+void arch_lend_put_frame(struct domain *lender, uint64_t mfn, bool dirty);
+
+/*
+ * Fills slots [first, first + nr), nr <= LEND_BATCH, whose status is 0: each
+ * has its page of the books.  Leaves results in status.  Returns a bit for each
+ * frame whose references the slot has taken over.  w->lock is held.
+ */
+uint64_t arch_lend_map(struct lend_window *w, unsigned long first,
+                       unsigned int nr, const uint64_t *mfn, uint64_t write,
                        int *status);
-void arch_lend_unmap(struct lend_window *w, unsigned long s, unsigned long e);
-void arch_lend_give_up(struct vcpu *v);
+
+/*
+ * Empties slots [s, e), and returns when no CPU can use the old entries.  Needs
+ * no memory.  w->lock is held.  Returns false if the impossible happened: the
+ * borrower is to be stopped for good before a reference is dropped.
+ */
+bool arch_lend_unmap(struct lend_window *w, unsigned long s, unsigned long e);
+
+/* v, which is current, gets #GP for its access. */
+void arch_lend_inject_gp(struct vcpu *v);
+
+/* v's current instruction is to read ones where it faulted last. */
 void arch_lend_answer_ones(struct vcpu *v);
 
 #else /* !CONFIG_MEMORY_LENDING */
 
+static inline void lend_domain_init(struct domain *d) {}
 static inline bool lend_active(const struct domain *d) { return false; }
-static inline bool lend_has_windows(const struct domain *d) { return false; }
+static inline bool lend_has_windows(struct domain *d) { return false; }
+static inline int lend_exclude(struct domain *d) { return 0; }
+static inline void lend_exclude_end(struct domain *d) {}
+static inline bool lend_pending(const struct vcpu *v) { return false; }
 static inline void lend_note_answer(struct vcpu *v, uint64_t answer) {}
-static inline void lend_emulated(struct vcpu *v) {}
+static inline void lend_emulated(struct vcpu *v, bool retired, bool keep) {}
+static inline bool lend_resumed(const struct vcpu *v) { return false; }
+static inline bool lend_pio_known(const struct vcpu *v, unsigned int port,
+                                  unsigned int bytes, unsigned long *val)
+{
+    return false;
+}
+static inline void lend_pio_note(struct vcpu *v, unsigned int port,
+                                 unsigned int bytes, unsigned long val) {}
 static inline void lend_complete_fault(struct vcpu *v) {}
 static inline void lend_cancel_fault(struct vcpu *v) {}
 static inline void lend_server_gone(struct domain *d,
@@ -151,10 +277,10 @@ static inline void lend_server_gone(struct domain *d,
 static inline int lend_borrower_teardown(struct domain *d) { return 0; }
 static inline int lend_lender_teardown(struct domain *d) { return 0; }
 
-#endif /* CONFIG_MEMORY_LENDING */
-
 /* Called only where lend_active() holds. */
 void lend_send_fault(paddr_t gpa, bool write);
+
+#endif /* CONFIG_MEMORY_LENDING */
 
 #endif /* XEN_LEND_H */
 

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Memory lending: the lender's frames, the borrower's p2m, and its accesses. */
+/* Memory lending: the lender's frames and the borrower's p2m. */
 
+#include <xen/domain_page.h>
 #include <xen/iommu.h>
-#include <xen/ioreq.h>
 #include <xen/lend.h>
 #include <xen/mm.h>
 #include <xen/sched.h>
+#include <xen/vm_event.h>
 
 #include <asm/altp2m.h>
 #include <asm/event.h>
@@ -13,6 +14,7 @@
 #include <asm/hvm/asid.h>
 #include <asm/hvm/hvm.h>
 #include <asm/hvm/nestedhvm.h>
+#include <asm/hvm/vmx/vmx.h>
 #include <asm/lend.h>
 #include <asm/mem_sharing.h>
 #include <asm/p2m.h>
@@ -31,27 +33,37 @@
  */
 int arch_lend_check_borrower(const struct domain *d)
 {
+    const struct p2m_domain *p2m;
+
     if ( !is_hvm_domain(d) || !hap_enabled(d) || is_control_domain(d) ||
          is_hardware_domain(d) || nestedhvm_enabled(d) ||
          d->arch.hvm.params[HVM_PARAM_ALTP2M] != XEN_ALTP2M_disabled ||
          iommu_use_hap_pt(d) )
         return -EOPNOTSUPP;
 
+    p2m = p2m_get_hostp2m(d);
+
     if ( altp2m_active(d) || paging_mode_log_dirty(d) ||
          mem_sharing_enabled(d) )
         return -EBUSY;
 
+    /*
+     * Populating on demand may have to search all of the borrower's memory,
+     * with the p2m lock held that revoking needs.
+     */
+    if ( p2m->pod.entry_count || p2m->pod.count )
+        return -EBUSY;
+
+    /* Who watches a domain's memory would not see what is lent. */
+    if ( vm_event_check_ring(d->vm_event_monitor) )
+        return -EBUSY;
+
 #ifdef CONFIG_MEM_PAGING
-    if ( d->vm_event_paging )
+    if ( vm_event_check_ring(d->vm_event_paging) )
         return -EBUSY;
 #endif
 
     return 0;
-}
-
-static bool is_free(p2m_type_t t)
-{
-    return t == p2m_mmio_dm || t == p2m_invalid;
 }
 
 int arch_lend_check_range(struct domain *d, unsigned long gfn,
@@ -77,7 +89,7 @@ int arch_lend_check_range(struct domain *d, unsigned long gfn,
         p2m->get_entry(p2m, _gfn(cur), &t, &a, 0, &order, NULL);
         p2m_read_unlock(p2m);
 
-        if ( !is_free(t) )
+        if ( !lend_p2m_free(t) )
             return -EEXIST;
 
         *done += (1UL << order) - (cur & ((1UL << order) - 1));
@@ -100,11 +112,52 @@ int arch_lend_window_init(struct lend_window *w)
     return 0;
 }
 
-void arch_lend_window_free(struct lend_window *w)
+void arch_lend_window_fini(struct lend_window *w)
 {
 #ifdef CONFIG_DEBUG
     xfree(w->generation);
 #endif
+}
+
+void arch_lend_prepare_borrower(struct domain *d)
+{
+    /* The CPUs' notes in the borrower's entries tell whether it gets on. */
+    if ( cpu_has_vmx )
+        ept_enable_ad(d);
+}
+
+/*
+ * The books grow with what is lent, as the borrower's page tables do, and come
+ * from the same pool: its size is the tool stack's choice.
+ */
+uint64_t *arch_lend_alloc_chunk(struct domain *d)
+{
+    struct page_info *pg = d->arch.paging.alloc_page(d);
+    void *p;
+
+    BUILD_BUG_ON(LEND_CHUNK * sizeof(uint64_t) != PAGE_SIZE);
+
+    if ( !pg )
+        return NULL;
+
+    p = __map_domain_page_global(pg);
+    if ( !p )
+    {
+        d->arch.paging.free_page(d, pg);
+        return NULL;
+    }
+
+    clear_page(p);
+
+    return p;
+}
+
+void arch_lend_free_chunk(struct domain *d, uint64_t *chunk)
+{
+    mfn_t mfn = domain_page_map_to_mfn(chunk);
+
+    unmap_domain_page_global(chunk);
+    d->arch.paging.free_page(d, mfn_to_page(mfn));
 }
 
 static int get_pv_frame(struct domain *lender, mfn_t mfn)
@@ -186,8 +239,12 @@ int arch_lend_get_frame(struct domain *lender, uint64_t frame, bool write,
     return rc;
 }
 
-void arch_lend_put_frame(uint64_t mfn)
+void arch_lend_put_frame(struct domain *lender, uint64_t mfn, bool dirty)
 {
+    /* Whoever moves the lender's memory has not seen the borrower's writes. */
+    if ( dirty && unlikely(paging_mode_log_dirty(lender)) )
+        paging_mark_dirty(lender, _mfn(mfn));
+
     put_page_and_type(mfn_to_page(_mfn(mfn)));
 }
 
@@ -225,13 +282,12 @@ static int add_rights(struct p2m_domain *p2m, gfn_t gfn, mfn_t mfn)
     return rc;
 }
 
-/* Returns a bit for each frame whose reference the slot has taken over. */
-uint32_t arch_lend_map(struct lend_window *w, unsigned long first,
-                       unsigned int nr, const uint64_t *mfn, bool write,
+uint64_t arch_lend_map(struct lend_window *w, unsigned long first,
+                       unsigned int nr, const uint64_t *mfn, uint64_t write,
                        int *status)
 {
     struct p2m_domain *p2m = p2m_get_hostp2m(w->borrower);
-    uint32_t used = 0;
+    uint64_t used = 0;
     unsigned int i;
 
     ASSERT(spin_is_locked(&w->lock));
@@ -240,7 +296,8 @@ uint32_t arch_lend_map(struct lend_window *w, unsigned long first,
 
     for ( i = 0; i < nr; i++ )
     {
-        gfn_t gfn = _gfn(w->range.gfn + first + i);
+        gfn_t gfn = _gfn(w->gfn + first + i);
+        bool writable = write & (1UL << i);
         uint64_t *slot;
         p2m_type_t t;
         p2m_access_t a;
@@ -248,28 +305,28 @@ uint32_t arch_lend_map(struct lend_window *w, unsigned long first,
         if ( status[i] )
             continue;
 
-        slot = lend_slot(&w->range, first + i);
+        slot = lend_slot(w, first + i);
 
-        switch ( lend_slot_test(slot, mfn[i], write) )
+        switch ( lend_slot_test(slot, mfn[i], writable) )
         {
         case LEND_SLOT_empty:
             p2m->get_entry(p2m, gfn, &t, &a, 0, NULL, NULL);
-            if ( !is_free(t) )
+            if ( !lend_p2m_free(t) )
             {
                 status[i] = -EEXIST;
                 break;
             }
 
             status[i] = set_entry(p2m, gfn, _mfn(mfn[i]),
-                                  write ? p2m_lent_rw : p2m_lent_ro,
+                                  writable ? p2m_lent_rw : p2m_lent_ro,
                                   p2m_access_rwx);
             if ( status[i] )
                 break;
 
-            lend_slot_fill(&w->range, slot, mfn[i], write);
+            lend_slot_fill(w, slot, mfn[i], writable);
             p2m->lend.nr++;
             w->lends++;
-            used |= 1U << i;
+            used |= 1UL << i;
             break;
 
         case LEND_SLOT_upgrade:
@@ -287,6 +344,11 @@ uint32_t arch_lend_map(struct lend_window *w, unsigned long first,
         case LEND_SLOT_busy:
             status[i] = -EBUSY;
             break;
+
+        default:
+            ASSERT_UNREACHABLE();
+            status[i] = -EINVAL;
+            break;
         }
     }
 
@@ -297,9 +359,9 @@ uint32_t arch_lend_map(struct lend_window *w, unsigned long first,
 
 #ifdef CONFIG_DEBUG
 /*
- * Emulated machines drop the translations of a guest whenever it leaves guest
- * mode, so no test there can tell a flush from a mere interrupt.  Have proof
- * instead that each CPU which may hold translations was told to drop them.
+ * Many emulated machines drop the translations of a guest whenever it leaves
+ * guest mode, and there a mere interrupt looks like a flush.  Have proof that
+ * each CPU which may hold translations was told to drop them.
  */
 static void flush_prepare(struct lend_window *w)
 {
@@ -356,29 +418,27 @@ static void flush_check(const struct lend_window *w) {}
 #endif
 
 /*
- * Empty the slots of [s, e), and return when no CPU can use the old entries.
  * All tables exist and nothing is to be split, so no memory is needed, and
  * nothing can go wrong.
  */
-void arch_lend_unmap(struct lend_window *w, unsigned long s, unsigned long e)
+bool arch_lend_unmap(struct lend_window *w, unsigned long s, unsigned long e)
 {
-    struct domain *d = w->borrower;
-    struct p2m_domain *p2m = p2m_get_hostp2m(d);
-    bool any = false, bad = false;
+    struct p2m_domain *p2m = p2m_get_hostp2m(w->borrower);
+    bool any = false, ok = true;
 
     ASSERT(spin_is_locked(&w->lock));
 
     p2m_lock(p2m);
 
-    for ( ; (s = lend_slot_next(&w->range, s, e)) < e; s++ )
+    for ( ; (s = lend_slot_next(w, s, e)) < e; s++ )
     {
         p2m->lend.oflags = _PAGE_ACCESSED | _PAGE_DIRTY;
 
-        if ( set_entry(p2m, _gfn(w->range.gfn + s), INVALID_MFN, p2m_invalid,
+        if ( set_entry(p2m, _gfn(w->gfn + s), INVALID_MFN, p2m_invalid,
                        p2m->default_access) )
-            bad = true;
+            ok = false;
 
-        lend_slot_clear(lend_slot(&w->range, s),
+        lend_slot_clear(lend_slot(w, s),
                         !(p2m->lend.oflags & _PAGE_ACCESSED),
                         !(p2m->lend.oflags & _PAGE_DIRTY));
         p2m->lend.nr--;
@@ -393,109 +453,9 @@ void arch_lend_unmap(struct lend_window *w, unsigned long s, unsigned long e)
     if ( any )
         flush_check(w);
 
-    if ( unlikely(bad) )
-    {
-        ASSERT_UNREACHABLE();
-        /* It never runs again, and nobody else can use what it has left. */
-        domain_crash(d);
-        if ( d != current->domain )
-            domain_pause(d);
-    }
-}
+    ASSERT(ok);
 
-static bool may_access(p2m_type_t t, bool write)
-{
-    return t == p2m_lent_rw || (t == p2m_lent_ro && !write);
-}
-
-static bool wants_ones(const struct lend_window *w, unsigned long gfn)
-{
-    return unlikely(current->io.lend.nr_ones) &&
-           lend_is_ones(&current->io.lend, &w->range, gfn - w->range.gfn,
-                        guest_cpu_user_regs()->rip);
-}
-
-/* A nested page fault; the p2m lock is held. */
-enum lend_access lend_nested_fault(unsigned long gfn, unsigned int p2mt,
-                                   struct npfec npfec)
-{
-    struct lend_window *w;
-
-    if ( !p2m_is_lent(p2mt) && !is_free(p2mt) )
-        return LEND_none;
-
-    w = lend_find(current->domain, gfn);
-    if ( !w )
-    {
-        ASSERT(!p2m_is_lent(p2mt));
-        return LEND_none;
-    }
-
-    if ( npfec.insn_fetch )
-        return LEND_gp;
-
-    if ( may_access(p2mt, npfec.write_access) )
-    {
-        lend_count(w, &w->spurious);
-        return LEND_again;
-    }
-
-    return lend_server(w) && !wants_ones(w, gfn) ? LEND_fault : LEND_ones;
-}
-
-/*
- * An access by Xen's emulator.  The p2m lock may or may not be held; either
- * way, what is found holds for no longer than this.  server is set only for
- * LEND_copy.
- */
-enum lend_access lend_emulate(paddr_t gpa, bool write,
-                              struct ioreq_server **server)
-{
-    struct domain *currd = current->domain;
-    unsigned long gfn = paddr_to_pfn(gpa);
-    struct lend_window *w = lend_find(currd, gfn);
-    struct ioreq_server *s;
-    p2m_type_t t;
-
-    if ( !w )
-        return LEND_none;
-
-    get_gfn_query_unlocked(currd, gfn, &t);
-    if ( !p2m_is_lent(t) && !is_free(t) )
-        return LEND_none;
-
-    lend_count(w, &w->emulated);
-
-    s = lend_server(w);
-    if ( !s )
-    {
-        lend_count(w, &w->unserved);
-        return LEND_ones;
-    }
-
-    if ( !may_access(t, write) )
-        return wants_ones(w, gfn) ? LEND_ones : LEND_fault;
-
-    *server = s;
-    /* The frame is of use, though its entry does not show it. */
-    current->io.lend.count = 0;
-
-    return LEND_copy;
-}
-
-/* v is current, on its way into the guest. */
-void arch_lend_give_up(struct vcpu *v)
-{
-    ASSERT(v == current);
-
-    hvm_inject_hw_exception(X86_EXC_GP, 0);
-}
-
-void arch_lend_answer_ones(struct vcpu *v)
-{
-    ASSERT(v == current);
-
-    lend_note_ones(&v->io.lend, guest_cpu_user_regs()->rip);
+    return ok;
 }
 
 /*

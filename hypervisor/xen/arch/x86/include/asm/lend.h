@@ -5,9 +5,26 @@
 #include <xen/lend.h>
 #include <xen/mm.h>
 
-/* Both only where lend_active(current->domain). */
-enum lend_access lend_nested_fault(unsigned long gfn, unsigned int p2mt,
+#include <asm/p2m.h>
+
+/* Is this what a slot may be put in place of? */
+static inline bool lend_p2m_free(p2m_type_t t)
+{
+    return t == p2m_mmio_dm || t == p2m_invalid;
+}
+
+/*
+ * What current's nested page fault at gfn, with this entry, comes to.  Only
+ * where lend_active(current->domain); the borrower's p2m lock is held.
+ */
+enum lend_access lend_nested_fault(unsigned long gfn, p2m_type_t p2mt,
                                    struct npfec npfec);
+
+/*
+ * What an access that Xen's emulator makes for current comes to; *server is
+ * set for LEND_copy only.  Only where lend_active(current->domain).  The p2m
+ * lock may or may not be held: what is found holds for no longer than this.
+ */
 enum lend_access lend_emulate(paddr_t gpa, bool write,
                               struct ioreq_server **server);
 
