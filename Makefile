@@ -4,7 +4,7 @@
 
 SHELL = /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo check check-unit check-lab bench shell build clean distclean
+.PHONY: help demo check check-unit check-lab lint bench shell build clean distclean
 
 CACHE = $${XDG_CACHE_HOME:-$$HOME/.cache}/xenlend
 LENDER ?= pv
@@ -15,12 +15,14 @@ help:
 	@echo 'xenlend: memory lending for Xen'
 	@echo
 	@echo '  make demo        a guest draws into memory that dom0 keeps taking away; ends with build/demo.png'
-	@echo '  make check       all tests: unit tests, then in the emulated machine, PV and PVH dom0'
+	@echo '  make check       all tests: unit tests; in an emulated AMD machine, PV and PVH dom0; in an Intel one, PV dom0'
 	@echo '  make check-unit  the unit tests alone'
-	@echo '  make check-lab   the tests in the emulated machine alone (LENDERS="pv pvh" SUITES="a b" XEN=debug)'
+	@echo '  make check-lab   the tests in the emulated machines alone (LENDERS="pv pvh intel" SUITES="a b" XEN=debug INTEL=short|full)'
+	@echo '  make lint        what can be said of the sources without running them; BUILD=all: Xen after each patch, too'
 	@echo '  make bench       the same workload on Xen with lending and on KVM, and the table'
-	@echo '  make shell       a root shell in dom0 of that machine (LENDER=pv|pvh|bare XEN=debug|release)'
+	@echo '  make shell       a root shell in dom0 of that machine (AMD; LENDER=pv|pvh|bare XEN=debug|release)'
 	@echo '  make build       build everything, run nothing'
+	@echo '  make coverage    the tests on a Xen that counts: which of our lines in Xen ran (LENDERS, SUITES as for check-lab)'
 	@echo '  make clean       remove build/'
 	@echo '  make distclean   remove build/ and the cache ('"$(CACHE)"')'
 	@echo
@@ -38,6 +40,9 @@ check-unit:
 check-lab:
 	@XEN=$(XEN) lab/check lab
 
+lint:
+	@lab/lint $(BUILD)
+
 bench:
 	@lab/bench
 
@@ -46,6 +51,10 @@ shell:
 
 build:
 	@lab/build
+
+.PHONY: coverage
+coverage:
+	@lab/coverage
 
 clean:
 	@lab/clean

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Starts QEMU, watches its two serial ports, and says how the run ended.
+"""Starts an emulator, watches its two serial ports, and says how the run ended.
 
-usage: monitor.py --serial FILE --text FILE [--timeout S] [--quiet-timeout S] [--asleep S] -- COMMAND...
+usage: monitor.py --serial FILE --text FILE [--keys FIFO] [--timeout S] [--quiet-timeout S] [--asleep S] -- COMMAND...
 
 Exit status: the job's own (0..98); 125: the machine or the job broke; 124: hung or out of time; 99: asleep (see there),
 and nothing else was wrong: the caller may run that boot again.  Nothing found wrong in the logs is forgiven because the
@@ -86,6 +86,29 @@ def tail_of(path, count=40):
     sys.stderr.flush()
 
 
+# What Xen is asked when its machine hangs: domains and their vCPUs, the scheduler, timers, event channels, interrupts of
+# HVM domains, dom0's registers, VMCBs.
+QUESTIONS = b"qraeI0v"
+XEN_LISTENS = b"\x01" * 3  # Ctrl-A three times: the console's input goes to Xen, or back to dom0
+
+
+def ask(keys, serial, patience=20):
+    """Has Xen say on the console what its vCPUs wait for; waits until it has said it, or for so many seconds."""
+    os.write(keys, XEN_LISTENS)
+    time.sleep(0.5)
+    quiet_since = deadline = None
+    for key in QUESTIONS:
+        os.write(keys, bytes([key]))
+        deadline = time.monotonic() + patience / len(QUESTIONS)
+        quiet_since = time.monotonic()
+        # the next one when this is answered: the UART that hears them has room for few
+        size = os.path.getsize(serial)
+        while time.monotonic() < deadline and time.monotonic() < quiet_since + 0.7:
+            time.sleep(0.1)
+            if os.path.getsize(serial) != size:
+                size, quiet_since = os.path.getsize(serial), time.monotonic()
+
+
 def cpu_seconds(session):
     """What the processes of a session have used so far."""
     ticks = 0
@@ -104,6 +127,7 @@ def main():
     p = argparse.ArgumentParser()
     p.add_argument("--serial", required=True)
     p.add_argument("--text", required=True)
+    p.add_argument("--keys", help="a FIFO that the first serial port reads from: Xen is asked for its state when the machine hangs")
     p.add_argument("--timeout", type=float, default=1800)
     p.add_argument("--quiet-timeout", type=float, default=300)
     p.add_argument("--asleep", type=float, help="a machine that is silent for so many seconds, and uses a twentieth of a "
@@ -112,6 +136,8 @@ def main():
     p.add_argument("command", nargs="+")
     a = p.parse_args()
 
+    # open for reading too: QEMU waits for a writer, and a write without a reader would be the end of this program
+    keys = os.open(a.keys, os.O_RDWR | os.O_NONBLOCK) if a.keys else None
     child = subprocess.Popen(a.command, stdin=subprocess.DEVNULL, start_new_session=True)
 
     def kill(*_):
@@ -168,7 +194,7 @@ def main():
             used, over = cpu_seconds(child.pid) - halfway[1], now - halfway[0]
             if used < over / 20:
                 asleep = True
-                hung = f"asleep: silent for {a.asleep:.0f} s, and QEMU used {used:.1f} s of processor time in the last {over:.0f} s"
+                hung = f"asleep: silent for {a.asleep:.0f} s, and the emulator used {used:.1f} s of processor time in the last {over:.0f} s"
             halfway = None
         elif now - last_output > a.quiet_timeout:
             hung = f"hung: nothing on either serial port for {a.quiet_timeout:.0f} s"
@@ -177,6 +203,9 @@ def main():
         elif a.asleep and now - last_output < a.asleep and not halfway:
             halfway = now, cpu_seconds(child.pid)
         if hung:
+            if keys is not None and os.path.exists(a.serial):
+                tail_of(a.serial)
+                ask(keys, a.serial)
             kill()
             break
         time.sleep(0.1)
@@ -192,7 +221,10 @@ def main():
         say(f"FAILED after {elapsed:.0f} s: {fatal}")
         return BROKEN
     if hung:
-        tail_of(a.serial)
+        if keys is None:
+            tail_of(a.serial)
+        else:
+            say(f"what Xen said of its domains and vCPUs then is at the end of {a.serial}")
         tail_of(a.text)
         say(f"FAILED: {hung}")
         return ASLEEP if asleep and not findings else HUNG
@@ -201,7 +233,7 @@ def main():
         return BROKEN
     if job_exit is None:
         tail_of(a.serial)
-        say(f"FAILED after {elapsed:.0f} s: the machine stopped before the job ended (QEMU's status {child.returncode})")
+        say(f"FAILED after {elapsed:.0f} s: the machine stopped before the job ended (the emulator's status {child.returncode})")
         return BROKEN
     say(f"the job ended with {job_exit} after {elapsed:.0f} s")
     # 99 and above have meanings of their own here
