@@ -102,10 +102,14 @@ bool lend_answer_fault(struct lend_window *w, unsigned int vcpu)
     if ( !v )
         return false;
 
-    /* The server stays while this is held. */
     rspin_lock(&d->ioreq_server.lock);
 
-    if ( w->server && lend_pending(v) )
+    /*
+     * The server stays while the lock is held.  It may have gone before, without
+     * a word to the window, where the borrower dies or is reset: all windows
+     * have ended by then.
+     */
+    if ( !ACCESS_ONCE(w->dead) && w->server && lend_pending(v) )
         ret = ioreq_server_answer(w->server, v, XENMEM_LEND_ANSWER_RETRY);
 
     rspin_unlock(&d->ioreq_server.lock);
