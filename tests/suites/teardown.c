@@ -320,6 +320,82 @@ static void cycles(void)
 	pool_free(s.p);
 }
 
+/* Several destroy the same window at once.  Stopping a borrower that runs takes long enough for them to meet. */
+static struct together {
+	pthread_barrier_t start, end;
+	uint32_t domid;
+	uint64_t id;
+	bool over;
+	int rc[2];
+} both;
+
+static void *destroyer(void *arg)
+{
+	/* raw_destroy() would have them wait for each other */
+	struct xen_mem_lend *m = xencall_alloc_buffer(xcall, sizeof(*m));
+	int *rc = arg;
+
+	if (!m)
+		die("no buffers");
+	memset(m, 0, sizeof(*m));
+	for (;;) {
+		pthread_barrier_wait(&both.start);
+		if (both.over)
+			break;
+		m->op = XENMEM_LEND_destroy;
+		m->u.destroy.domid = both.domid;
+		m->u.destroy.window = both.id;
+		*rc |= lend_call_at(m);
+		pthread_barrier_wait(&both.end);
+	}
+	xencall_free_buffer(xcall, m);
+	return NULL;
+}
+
+static void window_destroyed_twice(void)
+{
+	struct scene s = scene();
+	struct pool *p = pool_new(64);
+	struct xen_mem_lend_counters q;
+	uint64_t before, after;
+	unsigned i, left = 0;
+	pthread_t t[2];
+	int rc = 0;
+
+	at("a window destroyed twice at once");
+	gop_start(s.g, 0, GOP_SPIN_READ, W(0));
+	gop_start(s.g, 1, GOP_SPIN_READ, W(1));
+	both = (struct together){ .domid = s.g->domid };
+	pthread_barrier_init(&both.start, NULL, 3);
+	pthread_barrier_init(&both.end, NULL, 3);
+	before = xen_free_pages();
+	for (i = 0; i < 2; i++)
+		pthread_create(&t[i], NULL, destroyer, &both.rc[i]);
+	for (i = 0; i < 400; i++) {
+		rc |= raw_create(s.g->domid, WIN_GFN + 0x1000, 1024, s.r->id, &both.id);
+		rc |= raw_lend(s.g->domid, both.id, i, 64, p->frame, NULL, XENMEM_LEND_WRITE);
+		pthread_barrier_wait(&both.start);
+		pthread_barrier_wait(&both.end);
+		left += raw_query(s.g->domid, both.id, &q) != -ENOENT;
+	}
+	both.over = true;
+	pthread_barrier_wait(&both.start);
+	for (i = 0; i < 2; i++) {
+		pthread_join(t[i], NULL);
+		eq(both.rc[i], 0, "two threads destroy the same windows, 400 times: thread %u", i);
+	}
+	eq(rc, 0, "... each could be created, and lent to");
+	eq(left, 0, "... is gone when both calls are over");
+	gop_stop(s.g, 0);
+	gop_stop(s.g, 1);
+	after = xen_free_pages();
+	ok(after + 8 >= before, "... and left nothing behind (%ld, then %ld free pages)", (long)before, (long)after);
+	raw_close(s.r);
+	ok(guest_free(s.g), "the guest goes away");
+	pool_free(p);
+	pool_free(s.p);
+}
+
 void suite_teardown(void)
 {
 	xen_open();
@@ -327,6 +403,7 @@ void suite_teardown(void)
 	server_disabled();
 	server_raw();
 	window_destroyed();
+	window_destroyed_twice();
 	borrower_destroyed();
 	borrower_destroyed_in_storm();
 	domid_reused();

@@ -155,16 +155,18 @@ static unsigned long window_revoke(struct lend_window *w, unsigned long s,
 static int window_teardown(struct lend_window *w, struct domain *d)
 {
     unsigned long s;
-    bool found;
+    bool open, found;
     int rc;
 
     spin_lock(&w->lock);
     w->dead = true;
+    open = w->chunk;
     /* Slots below the cursor are empty, and stay so now. */
-    s = w->chunk ? w->cursor : w->nr;
+    s = w->cursor;
     spin_unlock(&w->lock);
 
-    if ( s < w->nr )
+    /* Who set the cursor to the end need not have closed the books yet. */
+    if ( open )
     {
         s = window_revoke(w, s, w->nr);
 
