@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Features of a borrower that do not go with windows: one of the two is refused, and lent slots stay as they are. */
 #include "suites.h"
+#include <xenguest.h>
 
 static struct guest *g;
 static struct raw *r;
@@ -251,10 +252,52 @@ out:
 
 /* ---- state ---- */
 
+static int refuse_suspend(void *data)
+{
+	(void)data;
+	puts("suspend");
+	return 0;
+}
+
+static int no_qemu(uint32_t domid, unsigned enable, void *data)
+{
+	(void)domid, (void)enable, (void)data;
+	return 0;
+}
+
+/* In a process of its own, as the series' libxenguest is to be used for this and for nothing else. */
+int save_by_library(unsigned domid)
+{
+	xentoollog_logger *log = (xentoollog_logger *)xtl_createlogger_stdiostream(stdout, XTL_ERROR, 0);
+	struct save_callbacks cb = { .suspend = refuse_suspend, .switch_qemu_logdirty = no_qemu };
+	xc_interface *x = xc_interface_open(log, NULL, 0);
+	int fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
+
+	return !x || fd < 0 || xc_domain_save(x, fd, domid, 0, &cb, XC_STREAM_PLAIN, -1);
+}
+
+/* What a toolstack with the series' libxenguest gets as far as: said in `text`.  True if it came to suspend the domain. */
+static bool toolstack_saves(char *text, size_t size)
+{
+	char cmd[200];
+	size_t n;
+	FILE *f;
+
+	snprintf(cmd, sizeof(cmd), "LD_LIBRARY_PATH=/xenlend/series %s --save %u 2>&1", program_invocation_name, g->domid);
+	f = popen(cmd, "r");
+	if (!f)
+		die("%s: %s", cmd, strerror(errno));
+	n = fread(text, 1, size - 1, f);
+	text[n] = 0;
+	pclose(f);
+	return strstr(text, "suspend\n");
+}
+
 static void saving(void)
 {
 	struct pool *p = pool_new(1);
 	uint64_t id, second;
+	char text[4096];
 
 	at("saving");
 	xc_domain_pause(xch, g->domid);
@@ -263,12 +306,15 @@ static void saving(void)
 	raw_create(g->domid, WIN_GFN, 4, r->id, &id);
 	raw_create(g->domid, WIN_GFN + 16, 4, r->id, &second);
 	err(save(), -EBUSY, "... not with windows");
+	ok(!toolstack_saves(text, sizeof(text)), "... the toolstack does not even suspend it");
+	ok(strstr(text, "lends memory to this one"), "... and says why: %.200s", text);
 	raw_lend(g->domid, id, 0, 1, p->frame, NULL, 0);
 	err(save(), -EBUSY, "... nor with something lent");
 	raw_destroy(g->domid, id);
 	err(save(), -EBUSY, "... nor with one window left");
 	raw_destroy(g->domid, second);
 	err(save(), 0, "... again when all windows are gone");
+	ok(toolstack_saves(text, sizeof(text)), "... and the toolstack goes on, to suspend it: %.300s", text);
 out:
 	xc_domain_unpause(xch, g->domid);
 	pool_free(p);

@@ -48,6 +48,8 @@ int main(int argc, char **argv)
 	}
 	if (argc == 2 && !strcmp(argv[1], "--sweep"))
 		return sweep();
+	if (argc == 3 && !strcmp(argv[1], "--save"))
+		return save_by_library(atoi(argv[2]));
 	if (argc >= 3 && !strcmp(argv[1], "fuzz")) {
 		fuzz_seconds = strtoul(argv[2], NULL, 0);
 		fuzz_seed = argc > 3 ? strtoul(argv[3], NULL, 0) : 0;

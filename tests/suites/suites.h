@@ -56,6 +56,8 @@ struct suite {
 	X(linux, 600, PV_ONLY) \
 	X(fuzz, 240, 0)
 
+int save_by_library(unsigned domid);	/* of suite features: saves a domain to nowhere; exit status */
+
 extern unsigned fuzz_seconds;
 extern uint64_t fuzz_seed;	/* 0: by the clock */
 
