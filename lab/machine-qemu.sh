@@ -33,7 +33,7 @@ machine_make() {
 	#  -v-vmsave-vmload: seen with more deaths of a PVH dom0, before qemu-patches/ignne-race.patch; not tried since
 	cpu=max,+svm,+npt,-rdtscp,-v-vmsave-vmload
 	case $program in
-	/*) cpu+=,x-nested-tlb=$nested_tlb ;; # ours knows it
+	/*) cpu+=,+invtsc,x-nested-tlb=$nested_tlb ;; # ours knows both
 	*) if [ "$nested_tlb" = 2 ]; then die "--nested-tlb 2 needs our QEMU"; fi ;;
 	esac
 	cpu+=${cpu_flags:+,$cpu_flags}
