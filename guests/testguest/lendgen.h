@@ -41,7 +41,7 @@ static inline void rng_seed(struct rng *r, uint64_t seed)
 struct lend_world {
 	uint16_t domid[6];		/* borrowers, and numbers that are none */
 	unsigned nr_domids;
-	volatile uint64_t *window;	/* ids that exist, or did */
+	volatile uint64_t *window;	/* ids that exist, or did; 0: none */
 	unsigned nr_windows;
 	unsigned nr_recent;		/* the last so many of them are likely to be there */
 	uint64_t gfn;			/* where windows are put */
@@ -70,6 +70,17 @@ static inline uint64_t lend_word(struct rng *r, const struct lend_world *w)
 	return f;
 }
 
+/* Mostly a window that is there, so that what is done to it gets somewhere. */
+static inline uint64_t lend_window(struct rng *r, const struct lend_world *w)
+{
+	uint64_t id = 0;
+	unsigned i;
+
+	for (i = 0; i < 8 && !id; i++)
+		id = w->window[w->nr_recent && !one_in(r, 4) ? w->nr_windows - 1 - below(r, w->nr_recent) : below(r, w->nr_windows)];
+	return id;
+}
+
 static inline uint64_t lend_odd(struct rng *r)
 {
 	switch (below(r, 6)) {
@@ -93,17 +104,21 @@ static inline void lend_random(struct rng *r, struct xen_mem_lend *m, const stru
 
 	for (i = 0; i < sizeof(*m) / 8; i++)
 		word[i] = 0;
-	m->op = op = ops[below(r, sizeof(ops))];
-	window = one_in(r, 24) ? lend_odd(r) : w->nr_recent && !one_in(r, 4) ? w->window[w->nr_windows - 1 - below(r, w->nr_recent)] :
-		 w->window[below(r, w->nr_windows)];
+	op = ops[below(r, sizeof(ops))];
+	/* fewer of what makes all else fail */
+	if (op == XENMEM_LEND_destroy && !one_in(r, 8))
+		op = XENMEM_LEND_lend;
+	m->op = op;
+	window = one_in(r, 24) ? lend_odd(r) : lend_window(r, w);
 	first = one_in(r, 40) ? lend_odd(r) : below(r, w->slots);
 	nr = one_in(r, 40) ? lend_odd(r) : !one_in(r, 4) ? 1 + below(r, 8) : below(r, one_in(r, 4) ? 2 * w->slots : 64);
 	switch (op) {
 	case XENMEM_LEND_create:
 		m->u.create.domid = domid;
 		m->u.create.server = below(r, one_in(r, 8) ? 20 : 8);
-		m->u.create.gfn = w->gfn + (below(r, 8) * w->slots) / (1 + below(r, 3));
-		m->u.create.nr = 1 + below(r, one_in(r, 10) ? 1 << 20 : w->slots);
+		m->u.create.gfn = w->gfn + (below(r, one_in(r, 3) ? 8 : 40) * w->slots) / (1 + below(r, 3));
+		/* a large one is in the way of all others */
+		m->u.create.nr = 1 + below(r, one_in(r, 400) ? 1 << 20 : one_in(r, 10) ? 4 * w->slots : w->slots);
 		break;
 	case XENMEM_LEND_destroy:
 		m->u.destroy.domid = domid;

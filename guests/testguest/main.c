@@ -531,9 +531,8 @@ static u64 random_hypercall(struct fuzz *f)
 	}
 }
 
-/* A lender enables its servers the way device models do it, page first.  The lock is for the other vCPU. */
+/* The lock is for the other vCPU. */
 static volatile u32 server_lock;
-static u8 server_has_page[8];
 static u32 next_page, own_server;
 
 static s64 dm_op(struct fuzz *f, struct xen_dm_op *op)
@@ -549,7 +548,7 @@ static u32 random_server(struct fuzz *f)
 {
 	struct rng *r = &f->r;
 	struct xen_dm_op *op = (void *)(f->args + 256);
-	u32 i, id = below(r, ARRAY_SIZE(server_has_page));
+	u32 i, id = below(r, 8);
 	s64 rc = -1;
 
 	for (i = 0; i < sizeof(*op) / 8; i++)
@@ -560,15 +559,14 @@ static u32 random_server(struct fuzz *f)
 	case 0: case 1:
 		op->op = XEN_DMOP_create_ioreq_server;
 		rc = dm_op(f, op);
-		if (rc >= 0) {
+		if (rc >= 0)
 			own_server = op->u.create_ioreq_server.id;
-			server_has_page[own_server % ARRAY_SIZE(server_has_page)] = 0;
-		}
 		break;
 	case 2: case 3:
 		op->op = XEN_DMOP_set_ioreq_server_state;
 		op->u.set_ioreq_server_state.id = id;
-		op->u.set_ioreq_server_state.enabled = (f->kind == FUZZ_BYSTANDER || server_has_page[id]) && !one_in(r, 4);
+		/* those of a lender are enabled by the toolstack, page first, as device models do it */
+		op->u.set_ioreq_server_state.enabled = f->kind == FUZZ_BYSTANDER && !one_in(r, 4);
 		rc = dm_op(f, op);
 		break;
 	case 4:
@@ -583,8 +581,6 @@ static u32 random_server(struct fuzz *f)
 		op->op = XEN_DMOP_destroy_ioreq_server;
 		op->u.destroy_ioreq_server.id = id;
 		rc = dm_op(f, op);
-		if (rc >= 0)
-			server_has_page[id] = 0;
 		break;
 	case 6: {
 		struct xen_mem_acquire_resource *res = (void *)op;
@@ -599,14 +595,14 @@ static u32 random_server(struct fuzz *f)
 		res->frame = XENMEM_resource_ioreq_server_frame_ioreq(0);
 		set_xen_guest_handle_raw(res->frame_list, (void *)gfn);
 		rc = hypercall(HC_memory_op, XENMEM_acquire_resource, (u64)res, 0, 0, 0);
-		if (!rc)
-			server_has_page[id] = 1;
 		break;
 	}
 	default:
 		op->op = below(r, 24);
+		/* these have their cases above; servers are put to use by the toolstack; no events */
 		if (op->op == XEN_DMOP_create_ioreq_server || op->op == XEN_DMOP_set_ioreq_server_state ||
-		    op->op == XEN_DMOP_destroy_ioreq_server)
+		    op->op == XEN_DMOP_destroy_ioreq_server || op->op == XEN_DMOP_get_ioreq_server_info ||
+		    op->op == XEN_DMOP_map_mem_type_to_ioreq_server || op->op == XEN_DMOP_inject_event)
 			break;
 		for (i = 1; i < sizeof(*op) / 8; i++)
 			((volatile u64 *)op)[i] = below(r, 64);
@@ -631,8 +627,19 @@ static u32 random_lend(struct fuzz *f)
 		if (i == XENMEM_LEND_create && one_in(r, 2))
 			m->u.create.server = own_server;
 		rc = hypercall(HC_memory_op, XENMEM_lend, f->args, 0, 0, 0);
-		if (!rc && i == XENMEM_LEND_create)
-			f->window[below(r, ARRAY_SIZE(f->window))] = m->u.create.window;
+		if (!rc && i == XENMEM_LEND_create) {
+			u32 k = below(r, f->world.nr_windows);
+			u64 old = f->window[k], n;
+
+			/* whose number is forgotten goes: what nobody knows would only be in the way */
+			f->window[k] = m->u.create.window;
+			for (n = 0; n < sizeof(*m) / 8; n++)
+				((volatile u64 *)m)[n] = 0;
+			m->op = XENMEM_LEND_destroy;
+			m->u.destroy.domid = f->other;
+			m->u.destroy.window = old;
+			hypercall(HC_memory_op, XENMEM_lend, f->args, 0, 0, 0);
+		}
 		return !rc && (i == XENMEM_LEND_create || i == XENMEM_LEND_lend || i == XENMEM_LEND_query);
 	}
 	return random_server(f);
@@ -752,7 +759,7 @@ static void op_fuzz(struct mailbox_cpu *m)
 		f->window[i] = 1 + below(&f->r, 64);
 	f->world = (struct lend_world){
 		.domid = { f->other, DOMID_SELF, 0, 0x7ff2, 0x7fff, 1 }, .nr_domids = 6,
-		.window = f->window, .nr_windows = ARRAY_SIZE(f->window),
+		.window = f->window, .nr_windows = f->kind == FUZZ_LENDER ? 2 : ARRAY_SIZE(f->window),
 		.gfn = GUEST_WINDOW >> 12, .slots = f->slots, .frame = f->frame, .nr_frames = ARRAY_SIZE(f->frame),
 		/* the second ends with the guest's memory: what follows cannot be read */
 		.array = { f->args + 0x1000, RAM_END - 40, 0x7fffdead0000, GUEST_WINDOW },
