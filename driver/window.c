@@ -660,7 +660,10 @@ long xlend_window_stats(struct xlend_borrower *b, void __user *uarg)
 	w = xlend_window_get(b, st.id);
 	if (!w)
 		return -ENOENT;
+	/* Who lends has the lock: what a guest that goes on was lent counts. */
+	mutex_lock(&w->lock);
 	xlend_stats_get(w, &st);
+	mutex_unlock(&w->lock);
 	xlend_window_put(w);
 	st.size = usize;
 	return xlend_copy_out(uarg, &st, sizeof(st), usize);
