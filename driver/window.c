@@ -644,6 +644,7 @@ static void xlend_stats_get(struct xlend_window *w, struct xen_lend_stats *st)
  * @b: descriptor
  * @uarg: struct xen_lend_stats
  *
+ * Context: process; waits for w->lock, as a lend or revoke may hold it.
  * Return: 0; -EINVAL, -E2BIG, -EFAULT; -ENOENT without such a window.
  */
 long xlend_window_stats(struct xlend_borrower *b, void __user *uarg)
