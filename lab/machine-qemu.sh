@@ -57,6 +57,7 @@ machine_make() {
 			keys=yes
 		fi
 		launch+=(-monitor none -chardev "$console" -serial chardev:console)
+		launch+=(-qmp "unix:$(inside "$log/qmp"),server=on,wait=off")
 	fi
 	launch+=(-serial "file:$(inside "$log/text.log")")
 	if [ "$lender" = bare ]; then
@@ -67,7 +68,7 @@ machine_make() {
 		launch+=(-kernel "$(inside "$xen/xen")" -initrd "$(inside "$kernel") console=hvc0 $linux,$(inside "$initrd")"
 			-append "console=com1 $xen_line spec-ctrl=eager-fpu${xen_opts:+ $xen_opts}")
 	fi
-	watch=(--asleep 90)
+	watch=(--asleep 90 --qmp "$log/qmp" --memory "$log/memory" --memory-in-qemu "$(inside "$log/memory")")
 	printf '%q ' "${launch[@]}" >"$log/command"
 	if [ "$qemu" != host ]; then launch=("$LAB/in-tree" "${launch[@]}"); fi
 }

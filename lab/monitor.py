@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Starts an emulator, watches its two serial ports, and says how the run ended.
 
-usage: monitor.py --serial FILE --text FILE [--keys FIFO] [--timeout S] [--quiet-timeout S] [--asleep S] -- COMMAND...
+usage: monitor.py --serial FILE --text FILE [--keys FIFO] [--qmp SOCKET --memory FILE] [--timeout S] [--quiet-timeout S] [--asleep S] -- COMMAND...
 
 Exit status: the job's own (0..98); 125: the machine or the job broke; 124: hung or out of time; 99: asleep (see there),
 and nothing else was wrong: the caller may run that boot again.  Nothing found wrong in the logs is forgiven because the
@@ -10,9 +10,11 @@ job said that all is well.
 """
 
 import argparse
+import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -109,6 +111,33 @@ def ask(keys, serial, patience=20):
                 size, quiet_since = os.path.getsize(serial), time.monotonic()
 
 
+def keep(qmp, memory, seen_as, patience=180):
+    """Has QEMU write the machine's memory and registers to files: what Xen's own words leave open is in there."""
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.settimeout(patience)
+        sock.connect(qmp)
+        answers = sock.makefile()
+        answers.readline()
+
+        def do(command, **arguments):
+            sock.sendall(json.dumps({"execute": command, "arguments": arguments}).encode() + b"\n")
+            for line in answers:
+                answer = json.loads(line)
+                if "return" in answer:
+                    return answer["return"]
+                if "error" in answer:
+                    raise OSError(answer["error"]["desc"])
+            raise OSError("QEMU is gone")
+
+        do("qmp_capabilities")
+        do("stop")
+        registers = do("human-monitor-command", **{"command-line": "info registers -a"})
+        with open(memory + ".registers", "w") as f:
+            f.write(registers.replace("\r", ""))
+        do("dump-guest-memory", paging=False, protocol="file:" + seen_as)
+    subprocess.run(["gzip", "-1f", memory], check=True)
+
+
 def cpu_seconds(session):
     """What the processes of a session have used so far."""
     ticks = 0
@@ -128,6 +157,9 @@ def main():
     p.add_argument("--serial", required=True)
     p.add_argument("--text", required=True)
     p.add_argument("--keys", help="a FIFO that the first serial port reads from: Xen is asked for its state when the machine hangs")
+    p.add_argument("--qmp", help="QEMU's socket for commands: the machine's memory is kept when it hangs")
+    p.add_argument("--memory", help="where, as FILE.gz and FILE.registers")
+    p.add_argument("--memory-in-qemu", help="the same file as QEMU sees it")
     p.add_argument("--timeout", type=float, default=1800)
     p.add_argument("--quiet-timeout", type=float, default=300)
     p.add_argument("--asleep", type=float, help="a machine that is silent for so many seconds, and uses a twentieth of a "
@@ -206,6 +238,12 @@ def main():
             if keys is not None and os.path.exists(a.serial):
                 tail_of(a.serial)
                 ask(keys, a.serial)
+            if a.qmp and os.path.exists(a.qmp):
+                try:
+                    keep(a.qmp, a.memory, a.memory_in_qemu or a.memory)
+                    say(f"its memory is in {a.memory}.gz")
+                except (OSError, ValueError, KeyError, subprocess.SubprocessError) as e:
+                    say(f"its memory cannot be kept: {e}")
             kill()
             break
         time.sleep(0.1)
