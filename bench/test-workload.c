@@ -4,23 +4,15 @@
  * halves share, without a guest.
  */
 #define _GNU_SOURCE
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
 #include "lender-ops.h"
+#include "tap.h"
 #include "workload.h"
 
 #define PAGES	32
-
-static unsigned int count, failed;
-
-static void expect(int ok, const char *what)
-{
-	printf("%sok %u - %s\n", ok ? "" : "not ", ++count, what);
-	failed += !ok;
-}
 
 static struct bench_comm c;
 static uint64_t samples[BENCH_MAX_SAMPLES];
@@ -38,12 +30,7 @@ static uint64_t run(struct bench_comm command)
 static void test_kind(enum lender_kind kind)
 {
 	size_t len = PAGES * BENCH_PAGE;
-	char what[80];
-
-#define EXPECT(cond, text) do {						\
-	snprintf(what, sizeof(what), "%s: %s", lender_kind_name[kind], text); \
-	expect(cond, what);						\
-} while (0)
+#define EXPECT(cond, text) ok(cond, "%s: " text, lender_kind_name[kind])
 
 	EXPECT(!lender_place(window, len, kind), "placed over what was there");
 	EXPECT(lender_check(window, PAGES, 0) == PAGES - 1,
@@ -81,13 +68,13 @@ int main(void)
 	size_t len = PAGES * BENCH_PAGE;
 	unsigned int i;
 
-	puts("# suite: workload");
+	tap_begin("workload");
 	window = lender_reserve(len);
 	ram = calloc(PAGES, BENCH_PAGE);
 	if (!window || !ram)
 		return 1;
-	expect(!((uintptr_t)window & ((2UL << 20) - 1)),
-	       "the span is aligned to 2 MiB");
+	ok(!((uintptr_t)window & ((2UL << 20) - 1)),
+	   "the span is aligned to 2 MiB");
 
 	for (i = 0; i < LENDER_NR_KINDS; i++)
 		test_kind(i);
@@ -95,29 +82,28 @@ int main(void)
 	/* Commands that would touch what is not there: refused, untouched. */
 	if (lender_place(window, len, LENDER_ANON))
 		return 1;
-	expect(RUN(.op = BENCH_NR_OPS) == BENCH_BAD_COMMAND, "unknown command");
-	expect(RUN(.op = ~0U) == BENCH_BAD_COMMAND, "absurd command");
-	expect(RUN(.op = BENCH_WRITE_EACH, .n = BENCH_MAX_SAMPLES + 1,
-		   .stride = 0) == BENCH_BAD_COMMAND, "more than the samples");
-	expect(RUN(.op = BENCH_CAL_CPUID, .n = ~0ULL) == BENCH_BAD_COMMAND,
-	       "more calibration than the samples");
-	expect(RUN(.op = BENCH_WRITE_ALL, .first = BENCH_MAX_PAGES, .n = 1,
-		   .stride = 1, .passes = 1) == BENCH_BAD_COMMAND,
-	       "first page outside");
-	expect(RUN(.op = BENCH_WRITE_ALL, .n = BENCH_MAX_PAGES, .stride = 2,
-		   .passes = 1) == BENCH_BAD_COMMAND, "last page outside");
-	expect(RUN(.op = BENCH_READ_ALL, .n = 2, .stride = ~0ULL,
-		   .passes = 1) == BENCH_BAD_COMMAND, "a stride that wraps");
-	expect(RUN(.op = BENCH_CAL_WALK, .n = PAGES + 1, .passes = 1) ==
-	       BENCH_BAD_COMMAND, "more RAM than there is");
-	expect(RUN(.op = BENCH_CAL_WALK, .n = PAGES, .passes = 2) == BENCH_OK,
-	       "the walk");
-	expect(RUN(.op = BENCH_NOP) == BENCH_OK && !c.total, "nothing");
+	ok(RUN(.op = BENCH_NR_OPS) == BENCH_BAD_COMMAND, "unknown command");
+	ok(RUN(.op = ~0U) == BENCH_BAD_COMMAND, "absurd command");
+	ok(RUN(.op = BENCH_WRITE_EACH, .n = BENCH_MAX_SAMPLES + 1,
+	       .stride = 0) == BENCH_BAD_COMMAND, "more than the samples");
+	ok(RUN(.op = BENCH_CAL_CPUID, .n = ~0ULL) == BENCH_BAD_COMMAND,
+	   "more calibration than the samples");
+	ok(RUN(.op = BENCH_WRITE_ALL, .first = BENCH_MAX_PAGES, .n = 1,
+	       .stride = 1, .passes = 1) == BENCH_BAD_COMMAND,
+	   "first page outside");
+	ok(RUN(.op = BENCH_WRITE_ALL, .n = BENCH_MAX_PAGES, .stride = 2,
+	       .passes = 1) == BENCH_BAD_COMMAND, "last page outside");
+	ok(RUN(.op = BENCH_READ_ALL, .n = 2, .stride = ~0ULL,
+	       .passes = 1) == BENCH_BAD_COMMAND, "a stride that wraps");
+	ok(RUN(.op = BENCH_CAL_WALK, .n = PAGES + 1, .passes = 1) ==
+	   BENCH_BAD_COMMAND, "more RAM than there is");
+	ok(RUN(.op = BENCH_CAL_WALK, .n = PAGES, .passes = 2) == BENCH_OK,
+	   "the walk");
+	ok(RUN(.op = BENCH_NOP) == BENCH_OK && !c.total, "nothing");
 
-	expect(!lender_drop(window + 1, len), "a call that fails has no time");
-	expect(sizeof(struct bench_comm) <= BENCH_PAGE,
-	       "the command fits into its page");
-	printf("1..%u\n", count);
+	ok(!lender_drop(window + 1, len), "a call that fails has no time");
+	ok(sizeof(struct bench_comm) <= BENCH_PAGE,
+	   "the command fits into its page");
 	free(ram);
-	return failed != 0;
+	return tap_end();
 }

@@ -6,21 +6,14 @@
 #include <string.h>
 
 #include "../pci/pci.h"
-
-static int n, failed;
-
-static void ok(int good, const char *what)
-{
-    printf("%sok %d - %s\n", good ? "" : "not ", ++n, what);
-    failed += !good;
-}
+#include "tap.h"
 
 /* The surroundings: what is claimed, as text like "+addr/size -addr/size " */
 static char trace[1024];
 static int refuse;
 static char last[200];
 
-static void note(char sign, uint64_t addr, uint64_t size)
+static void decoded(char sign, uint64_t addr, uint64_t size)
 {
     snprintf(trace + strlen(trace), sizeof(trace) - strlen(trace), "%c%llx/%llx ", sign, (unsigned long long)addr,
              (unsigned long long)size);
@@ -32,13 +25,13 @@ static int claim(void *opaque, uint64_t addr, uint64_t size)
         errno = ENOSPC;
         return -1;
     }
-    note('+', addr, size);
+    decoded('+', addr, size);
     return 0;
 }
 static void release(void *opaque, uint64_t addr, uint64_t size)
 {
     (void)opaque;
-    note('-', addr, size);
+    decoded('-', addr, size);
 }
 static void message(void *opaque, const char *text)
 {
@@ -52,7 +45,7 @@ static int traced(const char *want)
     int same = !strcmp(trace, want);
 
     if (!same)
-        printf("# decoded: \"%s\", not \"%s\"\n", trace, want);
+        note("decoded: \"%s\", not \"%s\"", trace, want);
     trace[0] = 0;
     return same;
 }
@@ -78,12 +71,12 @@ static int own_map(void *opaque, uint64_t addr)
         errno = ERANGE;
         return -1;
     }
-    note('M', addr, (uintptr_t)opaque);
+    decoded('M', addr, (uintptr_t)opaque);
     return 0;
 }
 static void own_unmap(void *opaque, uint64_t addr)
 {
-    note('U', addr, (uintptr_t)opaque);
+    decoded('U', addr, (uintptr_t)opaque);
 }
 static const struct pci_bar_ops own = { .map = own_map, .unmap = own_unmap };
 
@@ -100,7 +93,7 @@ int main(void)
     int cap, cap2;
     uint8_t before[256];
 
-    setvbuf(stdout, NULL, _IOLBF, 0);
+    tap_begin("pci");
     bus = pci_bus_new(&host);
     ok(bus && pci_bus_config_read(bus, 0, PCI_CLASS, 2) == 0x0600, "a bus has a host bridge");
     ok(pci_bus_config_read(bus, DEVFN, 0, 4) == 0xffffffff, "an empty slot reads as ones");
@@ -213,6 +206,5 @@ int main(void)
     ok(traced("+e0000000/100 M200000000/2 "), "and it works as before");
     pci_bus_free(bus);
     ok(traced("-e0000000/100 U200000000/2 "), "freed: nothing decodes");
-    printf("1..%d\n", n);
-    return failed != 0;
+    return tap_end();
 }

@@ -5,33 +5,20 @@
 #include <unistd.h>
 
 #include "../src/tool.h"
-
-static int n, failed;
-
-static void ok(int good, const char *what)
-{
-    printf("%sok %d - %s\n", good ? "" : "not ", ++n, what);
-    failed += !good;
-}
+#include "tap.h"
 
 static void size(const char *text, int good, uint64_t want)
 {
-    char what[80];
     uint64_t v = 99;
     int r = parse_size(text, &v);
 
-    snprintf(what, sizeof(what), "size '%s'", text);
-    ok(good ? !r && v == want : r < 0, what);
+    ok(good ? !r && v == want : r < 0, "size '%s'", text);
 }
 
 static void shown(const char *got, const char *want)
 {
-    char what[80];
-
-    snprintf(what, sizeof(what), "shown as %s", want);
-    ok(!strcmp(got, want), what);
-    if (strcmp(got, want))
-        printf("# as %s\n", got);
+    if (!ok(!strcmp(got, want), "shown as %s", want))
+        note("as %s", got);
 }
 
 int main(void)
@@ -39,6 +26,7 @@ int main(void)
     uint64_t v;
     double s;
 
+    tap_begin("text");
     size("0", 1, 0);
     size("4096", 1, 4096);
     size("010", 1, 10);
@@ -81,6 +69,5 @@ int main(void)
 
     ok(!strcmp(process_name(0), "-") && !strcmp(process_name(4000000000u), "-"), "no such process");
     ok(strcmp(process_name(getpid()), "-") != 0, "this process has a name");
-    printf("1..%d\n", n);
-    return failed != 0;
+    return tap_end();
 }

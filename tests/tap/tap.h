@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Tests report here; output is TAP with the plan at the end. */
+/* All tests in C report here; output is TAP with the plan at the end. */
 #ifndef TAP_H
 #define TAP_H
 
