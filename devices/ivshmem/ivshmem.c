@@ -140,7 +140,8 @@ struct ivshmem *ivshmem_open(xentoollog_logger *logger,
         pci_bar_add(dev->fn, 0, IVSHMEM_REGISTERS + config->slot * 4096,
                     REGISTERS_SIZE, 0, &registers, dev) ||
         pci_bar_add(dev->fn, 2, config->address, config->size,
-                    PCI_BAR_64 | PCI_BAR_PREFETCH, &memory, dev))
+                    PCI_BASE_ADDRESS_MEM_TYPE_64 |
+                    PCI_BASE_ADDRESS_MEM_PREFETCH, &memory, dev))
         goto fail;
     return dev;
 fail:

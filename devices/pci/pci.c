@@ -24,10 +24,10 @@ struct bar {
 struct pci_function {
     struct pci_bus *bus;
     unsigned slot;
-    uint8_t config[PCI_CONFIG_SIZE];
-    uint8_t writable[PCI_CONFIG_SIZE];
+    uint8_t config[PCI_CFG_SPACE_SIZE];
+    uint8_t writable[PCI_CFG_SPACE_SIZE];
     unsigned caps_end, last_cap;
-    struct bar bars[PCI_BARS];
+    struct bar bars[PCI_STD_NUM_BARS];
 };
 
 struct pci_bus {
@@ -70,10 +70,10 @@ static void put(uint8_t *p, unsigned size, uint32_t v)
 
 static uint64_t bar_addr(const struct pci_function *fn, unsigned i)
 {
-    const uint8_t *reg = fn->config + PCI_BAR0 + 4 * i;
-    uint64_t addr = get(reg, 4) & ~0xfu;
+    const uint8_t *reg = fn->config + PCI_BASE_ADDRESS_0 + 4 * i;
+    uint64_t addr = get(reg, 4) & PCI_BASE_ADDRESS_MEM_MASK;
 
-    if (fn->bars[i].flags & PCI_BAR_64)
+    if (fn->bars[i].flags & PCI_BASE_ADDRESS_MEM_TYPE_64)
         addr |= (uint64_t)get(reg + 4, 4) << 32;
     return addr;
 }
@@ -101,10 +101,10 @@ static void bar_unmap(struct pci_function *fn, struct bar *bar, uint64_t addr)
 static void bars_update(struct pci_function *fn, bool gone)
 {
     bool on = !gone && get(fn->config + PCI_COMMAND, 2) & PCI_COMMAND_MEMORY;
-    struct { bool on; uint64_t addr; } want[PCI_BARS] = { 0 };
+    struct { bool on; uint64_t addr; } want[PCI_STD_NUM_BARS] = { 0 };
 
     /* First everything that goes: two BARs may swap places. */
-    for (unsigned i = 0; i < PCI_BARS; i++) {
+    for (unsigned i = 0; i < PCI_STD_NUM_BARS; i++) {
         struct bar *bar = &fn->bars[i];
 
         if (!bar->size)
@@ -119,7 +119,7 @@ static void bars_update(struct pci_function *fn, bool gone)
             bar->decoding = bar->mapped = false;
         }
     }
-    for (unsigned i = 0; i < PCI_BARS; i++) {
+    for (unsigned i = 0; i < PCI_STD_NUM_BARS; i++) {
         struct bar *bar = &fn->bars[i];
 
         if (!bar->size || !want[i].on || bar->decoding)
@@ -137,21 +137,24 @@ int pci_bar_add(struct pci_function *fn, unsigned index, uint64_t addr,
                 uint64_t size, unsigned flags, const struct pci_bar_ops *ops,
                 void *opaque)
 {
-    bool is64 = flags & PCI_BAR_64;
-    uint8_t *reg = fn->config + PCI_BAR0 + 4 * index;
+    bool is64 = flags & PCI_BASE_ADDRESS_MEM_TYPE_64;
+    uint8_t *reg = fn->config + PCI_BASE_ADDRESS_0 + 4 * index;
 
-    if (index + is64 >= PCI_BARS || flags & ~(PCI_BAR_64 | PCI_BAR_PREFETCH) ||
+    if (index + is64 >= PCI_STD_NUM_BARS ||
+        flags & ~(PCI_BASE_ADDRESS_MEM_TYPE_64 |
+                  PCI_BASE_ADDRESS_MEM_PREFETCH) ||
         size < 16 || size & (size - 1) || addr & (size - 1) ||
         addr >= ADDRESS_END || size > ADDRESS_END - addr ||
         (!is64 && addr + size > (uint64_t)1 << 32)) {
         errno = EINVAL;
         return -1;
     }
-    for (unsigned i = 0; i < PCI_BARS; i++) {
+    for (unsigned i = 0; i < PCI_STD_NUM_BARS; i++) {
         struct bar *b = &fn->bars[i];
 
         if (b->size && (i == index || (is64 && i == index + 1) ||
-                        (b->flags & PCI_BAR_64 && i + 1 == index))) {
+                        (b->flags & PCI_BASE_ADDRESS_MEM_TYPE_64 &&
+                         i + 1 == index))) {
             errno = EBUSY;
             return -1;
         }
@@ -160,10 +163,12 @@ int pci_bar_add(struct pci_function *fn, unsigned index, uint64_t addr,
         .size = size, .flags = flags, .ops = ops, .opaque = opaque,
     };
     put(reg, 4, (uint32_t)addr | flags);
-    put(fn->writable + PCI_BAR0 + 4 * index, 4, ~(uint32_t)(size - 1) & ~0xfu);
+    put(fn->writable + PCI_BASE_ADDRESS_0 + 4 * index, 4,
+        ~(size - 1) & PCI_BASE_ADDRESS_MEM_MASK);
     if (is64) {
         put(reg + 4, 4, addr >> 32);
-        put(fn->writable + PCI_BAR0 + 4 * index + 4, 4, ~(size - 1) >> 32);
+        put(fn->writable + PCI_BASE_ADDRESS_0 + 4 * index + 4, 4,
+            ~(size - 1) >> 32);
     }
     bars_update(fn, false);
     return 0;
@@ -180,13 +185,13 @@ static struct pci_function *function_new(struct pci_bus *bus, unsigned slot,
         return NULL;
     fn->bus = bus;
     fn->slot = slot;
-    fn->caps_end = 0x40;
+    fn->caps_end = PCI_STD_HEADER_SIZEOF;
     put(fn->config + PCI_VENDOR_ID, 2, ident->vendor);
     put(fn->config + PCI_DEVICE_ID, 2, ident->device);
-    put(fn->config + PCI_REVISION, 1, ident->revision);
-    put(fn->config + PCI_CLASS, 2, ident->class);
-    put(fn->config + PCI_SUBSYS_VENDOR, 2, ident->subsys_vendor);
-    put(fn->config + PCI_SUBSYS_ID, 2, ident->subsys_device);
+    put(fn->config + PCI_REVISION_ID, 1, ident->revision);
+    put(fn->config + PCI_CLASS_DEVICE, 2, ident->class);
+    put(fn->config + PCI_SUBSYSTEM_VENDOR_ID, 2, ident->subsys_vendor);
+    put(fn->config + PCI_SUBSYSTEM_ID, 2, ident->subsys_device);
     bus->slots[slot] = fn;
     return fn;
 }
@@ -207,7 +212,7 @@ struct pci_function *pci_function_add(struct pci_bus *bus, unsigned slot,
     fn = function_new(bus, slot, ident);
     if (fn) {
         pci_config_writable(fn, PCI_COMMAND, 2, PCI_COMMAND_MEMORY |
-                            PCI_COMMAND_MASTER | PCI_COMMAND_NO_INTX);
+                            PCI_COMMAND_MASTER | PCI_COMMAND_INTX_DISABLE);
         pci_config_writable(fn, PCI_INTERRUPT_LINE, 1, 0xff);
     }
     return fn;
@@ -218,16 +223,16 @@ int pci_capability_add(struct pci_function *fn, uint8_t id, unsigned len)
     unsigned at = fn->caps_end;
 
     len = (len + 3) & ~3u;
-    if (len < 4 || len > PCI_CONFIG_SIZE - at) {
+    if (len < 4 || len > PCI_CFG_SPACE_SIZE - at) {
         errno = ENOSPC;
         return -1;
     }
-    fn->config[at] = id;
+    fn->config[at + PCI_CAP_LIST_ID] = id;
     if (fn->last_cap) {
-        fn->config[fn->last_cap + 1] = at;
+        fn->config[fn->last_cap + PCI_CAP_LIST_NEXT] = at;
     } else {
-        fn->config[PCI_CAPS] = at;
-        put(fn->config + PCI_STATUS, 2, PCI_STATUS_CAPS);
+        fn->config[PCI_CAPABILITY_LIST] = at;
+        put(fn->config + PCI_STATUS, 2, PCI_STATUS_CAP_LIST);
     }
     fn->last_cap = at;
     fn->caps_end = at + len;
@@ -298,8 +303,8 @@ uint32_t pci_bus_slots(const struct pci_bus *bus)
 static struct pci_function *find(struct pci_bus *bus, unsigned devfn,
                                  unsigned offset, unsigned size)
 {
-    if (devfn & 7 || devfn > 0xff || offset >= PCI_CONFIG_SIZE ||
-        size > PCI_CONFIG_SIZE - offset || !size || size > 4)
+    if (devfn & 7 || devfn > 0xff || offset >= PCI_CFG_SPACE_SIZE ||
+        size > PCI_CFG_SPACE_SIZE - offset || !size || size > 4)
         return NULL;
     return bus->slots[devfn >> 3];
 }
@@ -324,14 +329,15 @@ void pci_bus_config_write(struct pci_bus *bus, unsigned devfn, unsigned offset,
 
         fn->config[offset + i] = (fn->config[offset + i] & ~w) | (value & w);
     }
-    if (offset < PCI_BAR0 + 4 * PCI_BARS && offset + size > PCI_COMMAND)
+    if (offset < PCI_BASE_ADDRESS_0 + 4 * PCI_STD_NUM_BARS &&
+        offset + size > PCI_COMMAND)
         bars_update(fn, false);
 }
 
 static struct bar *bar_at(struct pci_bus *bus, uint64_t addr, unsigned size)
 {
     for (unsigned s = 0; s < 32; s++)
-        for (unsigned i = 0; bus->slots[s] && i < PCI_BARS; i++) {
+        for (unsigned i = 0; bus->slots[s] && i < PCI_STD_NUM_BARS; i++) {
             struct bar *bar = &bus->slots[s]->bars[i];
 
             if (bar->mapped && !bar->ops->map && addr >= bar->seen &&

@@ -12,25 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define PCI_CONFIG_SIZE     256
-#define PCI_BARS            6
-
-/* Registers of a type 0 header that device models deal with */
-#define PCI_VENDOR_ID       0x00
-#define PCI_DEVICE_ID       0x02
-#define PCI_COMMAND         0x04
-#define   PCI_COMMAND_MEMORY    0x0002
-#define   PCI_COMMAND_MASTER    0x0004
-#define   PCI_COMMAND_NO_INTX   0x0400
-#define PCI_STATUS          0x06
-#define   PCI_STATUS_CAPS       0x0010
-#define PCI_REVISION        0x08
-#define PCI_CLASS           0x0a
-#define PCI_BAR0            0x10
-#define PCI_SUBSYS_VENDOR   0x2c
-#define PCI_SUBSYS_ID       0x2e
-#define PCI_CAPS            0x34
-#define PCI_INTERRUPT_LINE  0x3c
+#include <linux/pci_regs.h>
 
 struct pci_bus;
 struct pci_function;
@@ -70,9 +52,6 @@ struct pci_bar_ops {
     void (*unmap)(void *opaque, uint64_t addr);
 };
 
-#define PCI_BAR_64          0x4
-#define PCI_BAR_PREFETCH    0x8
-
 /* Pointer-returning functions return NULL with errno set. */
 
 /*
@@ -91,8 +70,8 @@ struct pci_function *pci_function_add(struct pci_bus *bus, unsigned slot,
 
 /*
  * Adds memory BAR index, pre-assigned at addr.  size is a power of two of at
- * least 16 bytes, addr a multiple of it, flags PCI_BAR_*; a 64-bit BAR takes
- * two indexes.  EINVAL, EBUSY: index taken.
+ * least 16 bytes, addr a multiple of it, flags PCI_BASE_ADDRESS_MEM_TYPE_64
+ * and _PREFETCH; a 64-bit BAR takes two indexes.  EINVAL, EBUSY: index taken.
  */
 int pci_bar_add(struct pci_function *fn, unsigned index, uint64_t addr,
                 uint64_t size, unsigned flags, const struct pci_bar_ops *ops,

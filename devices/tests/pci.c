@@ -95,7 +95,7 @@ int main(void)
 
     tap_begin("pci");
     bus = pci_bus_new(&host);
-    ok(bus && pci_bus_config_read(bus, 0, PCI_CLASS, 2) == 0x0600, "a bus has a host bridge");
+    ok(bus && pci_bus_config_read(bus, 0, PCI_CLASS_DEVICE, 2) == 0x0600, "a bus has a host bridge");
     ok(pci_bus_config_read(bus, DEVFN, 0, 4) == 0xffffffff, "an empty slot reads as ones");
     ok(!pci_function_add(bus, 0, &ident) && errno == EINVAL, "slot 0 is the bridge's");
     ok(!pci_function_add(bus, 32, &ident) && errno == EINVAL, "there is no slot 32");
@@ -111,13 +111,16 @@ int main(void)
     errno = 0;
     ok(pci_bar_add(fn, 0, 0, 24, 0, &regs, &reg) && errno == EINVAL, "BAR: size no power of two");
     ok(pci_bar_add(fn, 0, 0x800, 0x1000, 0, &regs, &reg) && errno == EINVAL, "BAR: address not aligned");
-    ok(pci_bar_add(fn, 5, 0x1000, 0x1000, PCI_BAR_64, &regs, &reg) && errno == EINVAL, "BAR: half a 64-bit one");
+    ok(pci_bar_add(fn, 5, 0x1000, 0x1000, PCI_BASE_ADDRESS_MEM_TYPE_64, &regs, &reg) && errno == EINVAL,
+       "BAR: half a 64-bit one");
     ok(pci_bar_add(fn, 6, 0x1000, 0x1000, 0, &regs, &reg) && errno == EINVAL, "BAR: none has index 6");
     ok(pci_bar_add(fn, 0, 0x100000000, 0x1000, 0, &regs, &reg) && errno == EINVAL, "BAR: 32-bit one too high");
     ok(!pci_bar_add(fn, 0, 0xe0000000, 0x100, 0, &regs, &reg), "BAR 0: registers");
-    ok(!pci_bar_add(fn, 2, 0x200000000, 1 << 26, PCI_BAR_64 | PCI_BAR_PREFETCH, &own, (void *)2), "BAR 2: memory");
+    ok(!pci_bar_add(fn, 2, 0x200000000, 1 << 26, PCI_BASE_ADDRESS_MEM_TYPE_64 | PCI_BASE_ADDRESS_MEM_PREFETCH, &own, (void *)2),
+       "BAR 2: memory");
     ok(pci_bar_add(fn, 3, 0xd0000000, 0x1000, 0, &regs, &reg) && errno == EBUSY, "BAR: the upper half is taken");
-    ok(pci_bar_add(fn, 1, 0x300000000, 0x1000, PCI_BAR_64, &regs, &reg) && errno == EBUSY, "BAR: overlap from below");
+    ok(pci_bar_add(fn, 1, 0x300000000, 0x1000, PCI_BASE_ADDRESS_MEM_TYPE_64, &regs, &reg) && errno == EBUSY,
+       "BAR: overlap from below");
     ok(traced(""), "nothing is decoded yet");
     ok(rd(0x10, 4) == 0xe0000000 && rd(0x18, 4) == 0xc && rd(0x1c, 4) == 2, "BARs read as assigned");
 
@@ -176,8 +179,8 @@ int main(void)
 
     cap = pci_capability_add(fn, 0x11, 12);
     cap2 = pci_capability_add(fn, 9, 17);
-    ok(cap == 0x40 && cap2 == 0x4c && rd(PCI_CAPS, 1) == 0x40 && rd(0x40, 2) == 0x4c11 && rd(0x4c, 2) == 9 &&
-       rd(PCI_STATUS, 2) & PCI_STATUS_CAPS, "capabilities are linked");
+    ok(cap == 0x40 && cap2 == 0x4c && rd(PCI_CAPABILITY_LIST, 1) == 0x40 && rd(0x40, 2) == 0x4c11 && rd(0x4c, 2) == 9 &&
+       rd(PCI_STATUS, 2) & PCI_STATUS_CAP_LIST, "capabilities are linked");
     ok(pci_capability_add(fn, 9, 0) < 0 && pci_capability_add(fn, 9, 161) < 0 && errno == ENOSPC,
        "capabilities that do not fit");
     pci_config_writable(fn, 0x42, 2, 0xc000);
