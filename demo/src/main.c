@@ -27,7 +27,7 @@
 #include "demo.h"
 #include "evict.h"
 #include "ivshmem/ivshmem.h"
-#include "png.h"
+#include "picture.h"
 #include "record.h"
 #include "reference.h"
 #include "show.h"
@@ -314,7 +314,7 @@ static int leave(struct demo *d, const char *dir)
     snprintf(path[3], 256, "%s/demo-evictions.csv", dir);
     snprintf(title, sizeof(title), "A guest draws %u x %u pixels %u times, while %llu pages are taken from it",
              DEMO_WIDTH, DEMO_HEIGHT, d->ctl->passes, (unsigned long long)last->stats.revokes);
-    if (png_write(path[0], d->frame, DEMO_WIDTH, DEMO_HEIGHT) ||
+    if (picture_write(path[0], d->frame, DEMO_WIDTH, DEMO_HEIGHT) ||
         svg_write(path[1], &d->record, TOTAL_PAGES, title) ||
         record_write_samples(&d->record, path[2]) || record_write_evictions(&d->record, path[3])) {
         fprintf(stderr, "demo: writing to %s: %s\n", dir, strerror(errno));
