@@ -17,7 +17,7 @@
 
 #include "ivshmem.h"
 #include "place.h"
-#include "size.h"
+#include "text.h"
 
 #define MAX_PLACEMENTS 64
 
@@ -44,18 +44,9 @@ struct options {
     bool detach, have_domain;
 };
 
-static int usage(const char *what, const char *arg)
-{
-    fprintf(stderr, "xenlend-ivshmem: %s%s%s\nTry 'xenlend-ivshmem --help'.\n",
-            what, arg ? ": " : "", arg ? arg : "");
-    return 2;
-}
-
 static int whole(const char *text, uint64_t max, uint64_t *value)
 {
-    const char *end;
-
-    return size_parse(text, &end, value) || *end || *value > max;
+    return parse_size(text, value) || *value > max;
 }
 
 static int parse(int argc, char **argv, struct options *o)
@@ -82,33 +73,35 @@ static int parse(int argc, char **argv, struct options *o)
     while ((opt = getopt_long(argc, argv, "", longs, NULL)) != -1)
         switch (opt) {
         case DOMAIN_:
-            if (whole(optarg, 0x7fef, &v))
-                return usage("no domain number", optarg);
-            c->domid = v;
+            if (parse_domain(optarg, &c->domid))
+                return usage_error("'%s' is no domain number (xl domid gives "
+                                   "it for a name)", optarg);
             o->have_domain = true;
             break;
         case SIZE_:
             if (whole(optarg, (uint64_t)1 << 46, &c->size) ||
                 c->size < XENLEND_PAGE_SIZE || c->size & (c->size - 1))
-                return usage("not a power of two of at least 4096 bytes",
-                             optarg);
+                return usage_error("'%s' is no power of two of at least 4096 "
+                                   "bytes", optarg);
             break;
         case ADDRESS_:
             if (whole(optarg, (uint64_t)1 << 52, &c->address) ||
                 c->address < (uint64_t)1 << 32)
-                return usage("no address of at least 4 GiB", optarg);
+                return usage_error("'%s' is no address of at least 4 GiB",
+                                   optarg);
             break;
         case SLOT_:
             if (whole(optarg, 31, &v) || !v)
-                return usage("no PCI device number from 1 to 31", optarg);
+                return usage_error("'%s' is no PCI device number from 1 to 31",
+                                   optarg);
             c->slot = v;
             break;
         case PLACE_:
             if (o->n_places == MAX_PLACEMENTS)
-                return usage("too many buffers", optarg);
+                return usage_error("more than %u buffers", MAX_PLACEMENTS);
             why = placement_parse(optarg, &o->places[o->n_places++]);
             if (why)
-                return usage(why, optarg);
+                return usage_error("'%s': %s", optarg, why);
             break;
         case READ_ONLY_:
             c->flags = 0;
@@ -119,7 +112,7 @@ static int parse(int argc, char **argv, struct options *o)
             else if (!strcmp(optarg, "fault"))
                 c->policy = XENLEND_POLICY_FAULT;
             else
-                return usage("no policy", optarg);
+                return usage_error("'%s' is no policy: ones or fault", optarg);
             break;
         case DETACH_:
             o->detach = true;
@@ -128,19 +121,20 @@ static int parse(int argc, char **argv, struct options *o)
             fputs(help, stdout);
             exit(0);
         default:
-            return usage("bad options", NULL);
+            return usage_error("bad options");
         }
     if (optind < argc)
-        return usage("what is this", argv[optind]);
+        return usage_error("what is '%s'?", argv[optind]);
     if (!o->have_domain)
-        return usage("which --domain?", NULL);
+        return usage_error("which --domain?");
     if (c->address & (c->size - 1))
-        return usage("the address is not a multiple of the size", NULL);
+        return usage_error("address %#llx is no multiple of the size, %s",
+                           (unsigned long long)c->address, show_size(c->size));
     for (unsigned i = 0; i < o->n_places; i++)
         if (o->places[i].offset >= c->size ||
             o->places[i].len > c->size - o->places[i].offset)
-            return usage("a buffer does not fit into BAR 2",
-                         o->places[i].what);
+            return usage_error("buffer %s does not fit into BAR 2",
+                               o->places[i].what);
     if (!o->n_places)
         o->places[o->n_places++] =
             (struct placement){ .len = c->size, .what = "memfd" };
@@ -159,7 +153,7 @@ static int detach(void)
     char c;
 
     if (pipe2(fds, O_CLOEXEC) || (child = fork()) < 0) {
-        perror("xenlend-ivshmem");
+        say(errno, "going into the background");
         exit(1);
     }
     if (!child) {
@@ -183,18 +177,18 @@ static int serve(struct ivshmem *dev, int signals)
     ivshmem_pollfds(dev, p + 1);
     for (;;) {
         if (poll(p, 1 + IVSHMEM_POLLFDS, -1) < 0 && errno != EINTR) {
-            perror("xenlend-ivshmem: poll");
+            say(errno, "waiting");
             return 1;
         }
         if (p[0].revents)
             return 0;
         r = ivshmem_dispatch(dev);
         if (r > 0) {
-            fprintf(stderr, "xenlend-ivshmem: the guest is gone\n");
+            say(0, "the guest is gone");
             return 0;
         }
         if (r < 0) {
-            perror("xenlend-ivshmem: serving the guest");
+            say(errno, "serving the guest");
             return 1;
         }
     }
@@ -226,7 +220,7 @@ int main(int argc, char **argv)
     logger = (xentoollog_logger *)
         xtl_createlogger_stdiostream(stderr, XTL_PROGRESS, 0);
     if (signals < 0 || !logger) {
-        perror("xenlend-ivshmem");
+        say(errno, "starting");
         return 1;
     }
 
@@ -237,8 +231,7 @@ int main(int argc, char **argv)
     for (unsigned i = 0; i < o.n_places; i++)
         if (placement_apply(&o.places[i], dev,
                             o.config.flags & XENLEND_WINDOW_WRITE)) {
-            fprintf(stderr, "xenlend-ivshmem: placing %s: %s\n",
-                    o.places[i].what, strerror(errno));
+            say(errno, "placing %s", o.places[i].what);
             goto out;
         }
     if (ivshmem_start(dev))

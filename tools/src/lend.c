@@ -22,7 +22,8 @@ enum { OPT_DOMAIN = 256, OPT_GPA, OPT_OFFSET, OPT_LENGTH, OPT_READ_ONLY, OPT_POL
 
 struct request {
     const char *file;
-    uint64_t domain, gpa, offset, length;
+    uint32_t domain;
+    uint64_t gpa, offset, length;
     unsigned policy;
     bool have_domain, have_gpa, have_length, read_only, wait;
 };
@@ -45,7 +46,7 @@ static int parse(int argc, char **argv, struct request *q)
         switch (c) {
         case 'd':
         case OPT_DOMAIN:
-            if (parse_u64(optarg, &q->domain) || q->domain > UINT16_MAX)
+            if (parse_domain(optarg, &q->domain))
                 return usage_error("'%s' is no domain number (xl domid gives it for a name)", optarg);
             q->have_domain = true;
             break;
@@ -234,7 +235,7 @@ int cmd_lend(int argc, char **argv)
         if (errno == EINTR)
             rc = EXIT_OK;
         else if (q.wait)
-            say(errno, "lending to domain %u", (unsigned)q.domain);
+            say(errno, "lending to domain %u", q.domain);
         goto out;
     }
     xtl_stdiostream_set_minlevel(logger, XTL_PROGRESS);
@@ -242,7 +243,7 @@ int cmd_lend(int argc, char **argv)
     if (!w || !xenlend_window_place(w, 0, q.length, PROT_READ | (q.read_only ? 0 : PROT_WRITE), MAP_SHARED, fd,
                                     q.offset))
         goto out;
-    printf("lending %s of %s to domain %u at %#llx\n", show_size(q.length), q.file, (unsigned)q.domain,
+    printf("lending %s of %s to domain %u at %#llx\n", show_size(q.length), q.file, q.domain,
            (unsigned long long)q.gpa);
     fflush(stdout);
 

@@ -9,14 +9,14 @@ int cmd_list(int argc, char **argv)
 {
     static const struct option longs[] = { { "domain", required_argument, NULL, 'd' }, { 0 } };
     struct xenlend_window_info w;
-    uint64_t domain = UINT64_MAX;
+    uint32_t domain = UINT32_MAX;
     xenlend_handle *h;
     int c, r, shown = 0;
 
     while ((c = getopt_long(argc, argv, "d:", longs, NULL)) != -1) {
         if (c != 'd')
             return usage_error("list: bad options");
-        if (parse_u64(optarg, &domain) || domain > UINT16_MAX)
+        if (parse_domain(optarg, &domain))
             return usage_error("'%s' is no domain number", optarg);
     }
     if (optind < argc)
@@ -27,7 +27,7 @@ int cmd_list(int argc, char **argv)
         return EXIT_FAILED;
     w.serial = 0;
     while ((r = xenlend_next(h, w.serial, &w)) == 1) {
-        if (domain != UINT64_MAX && w.domid != domain)
+        if (domain != UINT32_MAX && w.domid != domain)
             continue;
         if (!shown++)
             printf("%5s %6s %18s %7s %7s %-4s %-6s %-5s %7s %s\n", "DOM", "WINDOW", "ADDRESS", "SIZE", "LENT", "MODE",

@@ -25,7 +25,7 @@ static double now(void)
     return t.tv_sec + t.tv_nsec / 1e9;
 }
 
-static int read_all(xenlend_handle *h, uint64_t domain, struct reading *r)
+static int read_all(xenlend_handle *h, uint32_t domain, struct reading *r)
 {
     struct xenlend_window_info w = { .serial = 0 };
     int found;
@@ -33,7 +33,7 @@ static int read_all(xenlend_handle *h, uint64_t domain, struct reading *r)
     r->n = 0;
     r->time = now();
     while ((found = xenlend_next(h, w.serial, &w)) == 1) {
-        if (domain != UINT64_MAX && w.domid != domain)
+        if (domain != UINT32_MAX && w.domid != domain)
             continue;
         if (r->n == r->room) {
             unsigned room = r->room ? 2 * r->room : 16;
@@ -150,7 +150,8 @@ int cmd_stat(int argc, char **argv)
         { 0 },
     };
     struct reading r[2] = { 0 };
-    uint64_t domain = UINT64_MAX, count = 0;
+    uint32_t domain = UINT32_MAX;
+    uint64_t count = 0;
     double seconds = 0;
     xenlend_handle *h;
     int c, rc = EXIT_FAILED;
@@ -158,7 +159,7 @@ int cmd_stat(int argc, char **argv)
     while ((c = getopt_long(argc, argv, "d:i:n:", longs, NULL)) != -1)
         switch (c) {
         case 'd':
-            if (parse_u64(optarg, &domain) || domain > UINT16_MAX)
+            if (parse_domain(optarg, &domain))
                 return usage_error("'%s' is no domain number", optarg);
             break;
         case 'i':

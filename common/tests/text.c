@@ -4,7 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "../src/tool.h"
+#include "text.h"
 #include "tap.h"
 
 static void size(const char *text, int good, uint64_t want)
@@ -25,6 +25,7 @@ int main(void)
 {
     uint64_t v;
     double s;
+    uint32_t d;
 
     tap_begin("text");
     size("0", 1, 0);
@@ -49,6 +50,10 @@ int main(void)
     size("1.5M", 0, 0);
     ok(parse_u64("1K", &v) < 0, "a plain number has no suffix");
     ok(!parse_u64("7", &v) && v == 7, "a plain number");
+
+    ok(!parse_domain("32751", &d) && d == 32751, "the last domain");
+    ok(parse_domain("32752", &d) && parse_domain("0x10005", &d) && parse_domain("", &d) && parse_domain("1K", &d),
+       "domains that are none");
 
     ok(!parse_seconds("0.25", &s) && s == 0.25, "seconds");
     ok(parse_seconds("0", &s) && parse_seconds("-1", &s) && parse_seconds("nan", &s) && parse_seconds("inf", &s) &&

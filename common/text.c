@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Messages, numbers in and out. */
+#define _GNU_SOURCE
 #include <ctype.h>
+#include <errno.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -8,13 +10,15 @@
 #include <string.h>
 
 #include "size.h"
-#include "tool.h"
+#include "text.h"
+
+#define LAST_DOMID 0x7fef   /* those from 0x7ff0 on stand for something else */
 
 void say(int err, const char *fmt, ...)
 {
     va_list al;
 
-    fputs("xenlend: ", stderr);
+    fprintf(stderr, "%s: ", program_invocation_short_name);
     va_start(al, fmt);
     vfprintf(stderr, fmt, al);
     va_end(al);
@@ -27,11 +31,11 @@ int usage_error(const char *fmt, ...)
 {
     va_list al;
 
-    fputs("xenlend: ", stderr);
+    fprintf(stderr, "%s: ", program_invocation_short_name);
     va_start(al, fmt);
     vfprintf(stderr, fmt, al);
     va_end(al);
-    fputs("\nTry 'xenlend --help'.\n", stderr);
+    fprintf(stderr, "\nTry '%s --help'.\n", program_invocation_short_name);
     return EXIT_USAGE;
 }
 
@@ -47,6 +51,16 @@ int parse_size(const char *text, uint64_t *bytes)
     const char *end;
 
     return size_parse(text, &end, bytes) || *end ? -1 : 0;
+}
+
+int parse_domain(const char *text, uint32_t *domid)
+{
+    uint64_t v;
+
+    if (parse_u64(text, &v) || v > LAST_DOMID)
+        return -1;
+    *domid = v;
+    return 0;
 }
 
 int parse_seconds(const char *text, double *seconds)
