@@ -3,15 +3,16 @@
 #include <getopt.h>
 #include <stdio.h>
 
+#include "table.h"
 #include "tool.h"
 
 int cmd_list(int argc, char **argv)
 {
     static const struct option longs[] = { { "domain", required_argument, NULL, 'd' }, { 0 } };
-    struct xenlend_window_info w;
-    uint32_t domain = UINT32_MAX;
+    uint32_t domain = ALL_DOMAINS;
+    struct windows ws = { 0 };
     xenlend_handle *h;
-    int c, r, shown = 0;
+    int c, rc = EXIT_FAILED;
 
     while ((c = getopt_long(argc, argv, "d:", longs, NULL)) != -1) {
         if (c != 'd')
@@ -25,23 +26,11 @@ int cmd_list(int argc, char **argv)
     h = xenlend_open(NULL, 0);
     if (!h)
         return EXIT_FAILED;
-    w.serial = 0;
-    while ((r = xenlend_next(h, w.serial, &w)) == 1) {
-        if (domain != UINT32_MAX && w.domid != domain)
-            continue;
-        if (!shown++)
-            printf("%5s %6s %18s %7s %7s %-4s %-6s %-5s %7s %s\n", "DOM", "WINDOW", "ADDRESS", "SIZE", "LENT", "MODE",
-                   "POLICY", "STATE", "PID", "PROCESS");
-        printf("%5u %6u %#18llx %7s %7s %-4s %-6s %-5s %7u %s\n", w.domid, w.id, (unsigned long long)w.gpa,
-               show_size(w.len), show_size(w.stats.pages_lent * XENLEND_PAGE_SIZE),
-               w.flags & XENLEND_WINDOW_WRITE ? "rw" : "ro",
-               w.policy == XENLEND_POLICY_ONES ? "ones" : w.policy == XENLEND_POLICY_FAULT ? "fault" : "?",
-               w.dead ? "dead" : "live", w.pid, process_name(w.pid));
-    }
-    xenlend_close(h);
-    if (r < 0)
-        return EXIT_FAILED;
-    if (!shown)
+    if (!windows_read(&ws, h, domain) && !table_windows(stdout, &ws))
+        rc = EXIT_OK;
+    if (rc == EXIT_OK && !ws.n)
         fputs("No memory is lent.\n", stderr);
-    return EXIT_OK;
+    windows_free(&ws);
+    xenlend_close(h);
+    return rc;
 }

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What list and stat print.  Each returns 0, or -1 after a message. */
+#ifndef TABLE_H
+#define TABLE_H
+
+#include <stdbool.h>
+#include <stdio.h>
+
+#include "windows.h"
+
+/* A line for each window, under a heading; nothing if there is none */
+int table_windows(FILE *f, const struct windows *ws);
+
+/* All counters of one window */
+int table_totals(FILE *f, const struct xenlend_window_info *w);
+
+/*
+ * A line for each window: what happened in the seconds between two readings.
+ * Columns keep their widths from call to call, as long as numbers fit.
+ */
+int table_interval(FILE *f, const struct windows *old,
+                   const struct windows *new, double seconds, bool heading);
+
+#endif
