@@ -25,6 +25,7 @@ struct ivshmem {
     struct ioreq_server *server;
     struct pci_function *fn;
     unsigned logged;
+    int map_error;              /* why BAR 2 is no window, or 0 */
     void (*on_event)(void *opaque, const struct xenlend_event *e);
     void *on_event_opaque;
 };
@@ -58,6 +59,7 @@ static int memory_map(void *opaque, uint64_t addr)
     dev->window = xenlend_window_create_at(dev->borrower, dev->span, addr,
                                            dev->config.size, dev->config.flags,
                                            dev->config.policy, dev->config.slot);
+    dev->map_error = dev->window ? 0 : errno;
     return dev->window ? 0 : -1;
 }
 
@@ -154,8 +156,10 @@ fail:
 int ivshmem_start(struct ivshmem *dev)
 {
     pci_enable(dev->fn);
-    if (!dev->window)       /* it has said why */
+    if (!dev->window) {     /* it has said why */
+        errno = dev->map_error;
         return -1;
+    }
     return ioreq_server_start(dev->server);
 }
 

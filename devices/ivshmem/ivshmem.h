@@ -46,7 +46,9 @@ struct ivshmem_config {
 /*
  * Makes the device.  The guest sees it after ivshmem_start(), which is to be
  * called while the guest is still paused.  Between the two buffers can be
- * placed.  Errors: NULL with errno set, and a message to the logger.
+ * placed.  Errors: NULL or -1 with errno set, and a message to the logger; if
+ * there is no ivshmem_window() after ivshmem_start(), errno is that of
+ * xenlend_window_create().
  */
 struct ivshmem *ivshmem_open(struct xentoollog_logger *logger,
                              const struct ivshmem_config *config);

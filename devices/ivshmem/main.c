@@ -17,6 +17,7 @@
 
 #include "ivshmem.h"
 #include "place.h"
+#include "refusal.h"
 #include "text.h"
 
 #define MAX_PLACEMENTS 64
@@ -194,6 +195,14 @@ static int serve(struct ivshmem *dev, int signals)
     }
 }
 
+static void refused(const struct ivshmem_config *c, int err)
+{
+    refusal_explain(&(struct refusal){
+        .err = err, .domid = c->domid, .gpa = c->address, .len = c->size,
+        .align = c->size, .option = "--address",
+    });
+}
+
 int main(int argc, char **argv)
 {
     struct options o = { .config = {
@@ -226,16 +235,23 @@ int main(int argc, char **argv)
 
     rc = 1;
     dev = ivshmem_open(logger, &o.config);
-    if (!dev)
+    if (!dev) {
+        /* other errors may be of something else than lending */
+        if (errno == ESRCH || errno == EOPNOTSUPP)
+            refused(&o.config, errno);
         goto out;
+    }
     for (unsigned i = 0; i < o.n_places; i++)
         if (placement_apply(&o.places[i], dev,
                             o.config.flags & XENLEND_WINDOW_WRITE)) {
             say(errno, "placing %s", o.places[i].what);
             goto out;
         }
-    if (ivshmem_start(dev))
+    if (ivshmem_start(dev)) {
+        if (!ivshmem_window(dev))
+            refused(&o.config, errno);
         goto out;
+    }
     printf("xenlend-ivshmem: domain %u has 1af4:1110 at 00:%02x.0, BAR 2 at "
            "%#llx\n", o.config.domid, o.config.slot,
            (unsigned long long)o.config.address);

@@ -16,7 +16,11 @@
 
 #include <xentoollog.h>
 
+#include "refusal.h"
 #include "tool.h"
+
+#define ALIGN       (2u << 20)
+#define MOST_PLACES 16
 
 enum { OPT_DOMAIN = 256, OPT_GPA, OPT_OFFSET, OPT_LENGTH, OPT_READ_ONLY, OPT_POLICY, OPT_WAIT };
 
@@ -85,8 +89,6 @@ static int parse(int argc, char **argv, struct request *q)
         return usage_error("lend: one file, please");
     if (!q->have_domain)
         return usage_error("lend: which --domain?");
-    if (!q->have_gpa)
-        return usage_error("lend: at which --gpa?");
     q->file = argv[optind];
     return 0;
 }
@@ -175,16 +177,66 @@ static int serve(xenlend_borrower *b, int signals)
     }
 }
 
-/* Messages of one level less while polling for a domain */
-static xenlend_borrower *open_borrower(xenlend_handle *h, const struct request *q, int signals)
+/* One attempt at q->gpa.  Leaves no borrower behind if it fails. */
+static xenlend_window *try_window(xenlend_handle *h, const struct request *q, xenlend_borrower **b)
+{
+    xenlend_window *w;
+    int err;
+
+    *b = xenlend_borrower_open(h, q->domain, q->gpa, q->length, 1);
+    if (!*b)
+        return NULL;
+    w = xenlend_window_create(*b, q->gpa, q->length, q->read_only ? 0 : XENLEND_WINDOW_WRITE, q->policy, 0);
+    if (!w) {
+        err = errno;
+        xenlend_borrower_close(*b);
+        *b = NULL;
+        errno = err;
+    }
+    return w;
+}
+
+/*
+ * Chooses q->gpa.  What is not seen from here can be in the way, and somebody else may choose at the same moment: then
+ * the next place is tried.
+ */
+static xenlend_window *choose_window(xenlend_handle *h, struct request *q, xenlend_borrower **b)
+{
+    xenlend_window *w = NULL;
+    struct guest g;
+    int err;
+
+    if (guest_look(&g, h, q->domain))
+        return NULL;
+    err = EEXIST;
+    for (int i = 0; !w && err == EEXIST && i < MOST_PLACES; i++) {
+        q->gpa = space_find(&g.space, q->length, ALIGN);
+        if (!q->gpa) {
+            err = EADDRNOTAVAIL;
+            break;
+        }
+        w = try_window(h, q, b);
+        if (!w) {
+            err = errno;
+            if (space_add(&g.space, &(struct taken){ .gpa = q->gpa, .len = q->length, .by = TAKEN_UNKNOWN }))
+                break;
+        }
+    }
+    guest_forget(&g);
+    errno = err;
+    return w;
+}
+
+/* Waits for the domain if it was asked to: EINTR when a signal came meanwhile. */
+static xenlend_window *make_window(xenlend_handle *h, struct request *q, int signals, xenlend_borrower **b)
 {
     struct pollfd p = { .fd = signals, .events = POLLIN };
-    xenlend_borrower *b;
+    xenlend_window *w;
 
     for (;;) {
-        b = xenlend_borrower_open(h, q->domain, q->gpa, q->length, 1);
-        if (b || errno != ESRCH || !q->wait)
-            return b;
+        w = q->have_gpa ? try_window(h, q, b) : choose_window(h, q, b);
+        if (w || errno != ESRCH || !q->wait)
+            return w;
         if (poll(&p, 1, 200) > 0) {
             errno = EINTR;
             return NULL;
@@ -202,6 +254,7 @@ int cmd_lend(int argc, char **argv)
     struct xenlend_stats s;
     sigset_t set;
     int rc, fd, signals;
+    bool quiet;
 
     rc = parse(argc, argv, &q);
     if (rc)
@@ -218,30 +271,34 @@ int cmd_lend(int argc, char **argv)
     signals = signalfd(-1, &set, SFD_CLOEXEC);
 
     rc = EXIT_FAILED;
-    /* While waiting for a domain its absence is no error to be reported. */
-    logger = xtl_createlogger_stdiostream(stderr, q.wait ? XTL_CRITICAL : XTL_PROGRESS, 0);
+    logger = xtl_createlogger_stdiostream(stderr, XTL_PROGRESS, 0);
     if (signals < 0 || !logger) {
         say(errno, "starting");
         goto out;
     }
     h = xenlend_open((xentoollog_logger *)logger, 0);
-    if (!h) {
-        if (q.wait)
-            say(errno, "/dev/xen/lend");
+    if (!h)
         goto out;
-    }
-    b = open_borrower(h, &q, signals);
-    if (!b) {
-        if (errno == EINTR)
-            rc = EXIT_OK;
-        else if (q.wait)
-            say(errno, "lending to domain %u", q.domain);
-        goto out;
-    }
+    /* An attempt that fails is no error to be reported, if there will be another. */
+    quiet = q.wait || !q.have_gpa;
+    if (quiet)
+        xtl_stdiostream_set_minlevel(logger, XTL_CRITICAL);
+    w = make_window(h, &q, signals, &b);
     xtl_stdiostream_set_minlevel(logger, XTL_PROGRESS);
-    w = xenlend_window_create(b, q.gpa, q.length, q.read_only ? 0 : XENLEND_WINDOW_WRITE, q.policy, 0);
-    if (!w || !xenlend_window_place(w, 0, q.length, PROT_READ | (q.read_only ? 0 : PROT_WRITE), MAP_SHARED, fd,
-                                    q.offset))
+    if (!w) {
+        int err = errno;
+
+        if (q.wait && err == EINTR) {
+            rc = EXIT_OK;
+            goto out;
+        }
+        if (quiet)
+            say(err, "lending %s to domain %u", show_size(q.length), q.domain);
+        refusal_explain(&(struct refusal){ .err = err, .domid = q.domain, .gpa = q.gpa, .len = q.length,
+                                           .align = ALIGN, .option = "--gpa" });
+        goto out;
+    }
+    if (!xenlend_window_place(w, 0, q.length, PROT_READ | (q.read_only ? 0 : PROT_WRITE), MAP_SHARED, fd, q.offset))
         goto out;
     printf("lending %s of %s to domain %u at %#llx\n", show_size(q.length), q.file, q.domain,
            (unsigned long long)q.gpa);
