@@ -1,0 +1,305 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* The programs as their users run them: what they choose by themselves, and what they say when something is in the way. */
+#include "suites.h"
+#include <xenlend.h>
+
+#define GIB		(1UL << 30)
+#define RANGE(b)	((b) << 21)			/* 2 MiB: a place is a multiple of it */
+#define CHOSEN		(32 * GIB)			/* where the search for a place begins, for a small guest */
+#define OUT		"/tmp/xltools.out"		/* what the last program said */
+
+struct lent {
+	pid_t pid;
+	char out[32];
+	uint64_t gpa;
+};
+
+/* What the file says, or "". */
+static const char *said(const char *file)
+{
+	static char text[4096];
+	int fd = open(file, O_RDONLY);
+	ssize_t n = fd < 0 ? 0 : read(fd, text, sizeof(text) - 1);
+
+	if (fd >= 0)
+		close(fd);
+	text[n > 0 ? n : 0] = 0;
+	return text;
+}
+
+static void note_all(const char *text)
+{
+	char copy[4096], *line, *rest = copy;
+
+	snprintf(copy, sizeof(copy), "%s", text);
+	while ((line = strsep(&rest, "\n")))
+		if (*line)
+			note("  %s", line);
+}
+
+static bool says(const char *file, const char *want, const char *what)
+{
+	const char *text = said(file);
+
+	if (ok(strstr(text, want), "%s", what))
+		return true;
+	note("not said: %s", want);
+	note_all(text);
+	return false;
+}
+
+/* The hexadecimal number after a text, 0 if it is not there. */
+static uint64_t number_after(const char *file, const char *text)
+{
+	const char *p = strstr(said(file), text);
+
+	return p ? strtoull(p + strlen(text), NULL, 16) : 0;
+}
+
+/* Exit status of a program that ends by itself; what it says is in OUT. */
+static int run(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+static int run(const char *fmt, ...)
+{
+	char cmd[400], line[500];
+	va_list va;
+	int rc;
+
+	va_start(va, fmt);
+	vsnprintf(cmd, sizeof(cmd), fmt, va);
+	va_end(va);
+	at("%s", cmd);
+	snprintf(line, sizeof(line), "timeout 60 %s > " OUT " 2>&1", cmd);
+	rc = system(line);
+	return WIFEXITED(rc) ? WEXITSTATUS(rc) : -1;
+}
+
+/* Starts "xenlend lend FILE ..." and does not wait. */
+static void lend_start(struct lent *l, unsigned i, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+static void lend_start(struct lent *l, unsigned i, const char *fmt, ...)
+{
+	char args[200], cmd[300];
+	va_list va;
+
+	va_start(va, fmt);
+	vsnprintf(args, sizeof(args), fmt, va);
+	va_end(va);
+	snprintf(l->out, sizeof(l->out), "/tmp/xltools.%u", i);
+	unlink(l->out);
+	snprintf(cmd, sizeof(cmd), "exec xenlend lend %s > %s 2>&1", args, l->out);
+	fflush(stdout);
+	l->pid = fork();
+	if (!l->pid) {
+		execl("/bin/sh", "sh", "-c", cmd, NULL);
+		_exit(127);
+	}
+}
+
+/* Waits until it says where it lends. */
+static uint64_t lend_where(struct lent *l)
+{
+	int i;
+
+	at("%s", l->out);
+	for (i = 0; i < 600; i++) {
+		l->gpa = number_after(l->out, " at 0x");
+		if (l->gpa && strchr(strstr(said(l->out), " at 0x"), '\n'))
+			return l->gpa;
+		if (waitpid(l->pid, NULL, WNOHANG) == l->pid) {
+			l->pid = 0;
+			break;
+		}
+		usleep(50000);
+	}
+	note_all(said(l->out));
+	return l->gpa = 0;
+}
+
+static int lend_end(struct lent *l)
+{
+	int status = -1;
+
+	if (!l->pid)
+		return -1;
+	kill(l->pid, SIGTERM);
+	waitpid(l->pid, &status, 0);
+	l->pid = 0;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+/* The first word at an address that the guest's own page tables do not map. */
+static uint64_t read_far(struct guest *g, uint64_t gpa)
+{
+	gop(g, 0, GOP_MAP, (gpa & ~(RANGE(1UL) - 1)) | 0x87);
+	return g_read(g, GUEST_HIGH_VA + (gpa & (RANGE(1UL) - 1)));
+}
+
+static void file(const char *path, const char *word, long size)
+{
+	int fd = open(path, O_RDWR | O_CREAT | O_TRUNC, 0600);
+
+	if (fd < 0 || write(fd, word, 8) != 8 || ftruncate(fd, size))
+		die("%s: %s", path, strerror(errno));
+	close(fd);
+}
+
+#define WORD(text)	(*(const uint64_t *)(text))
+
+static void chooses(struct guest *g)
+{
+	struct lent l[4] = { 0 };
+	unsigned i, k, same = 0;
+	xen_pfn_t gfn = CHOSEN >> 12;
+
+	at("chosen places");
+	lend_start(&l[0], 0, "/tmp/xla --domain %u", g->domid);
+	eqx(lend_where(&l[0]), CHOSEN, "without --gpa: a place is chosen, and said");
+	if (l[0].gpa)
+		eqx(read_far(g, l[0].gpa), WORD("file a .."), "... the guest reads the file there");
+	eq(lend_end(&l[0]), 0, "... it ends");
+
+	/* those that choose at the same moment get out of each other's way */
+	for (i = 0; i < 4; i++)
+		lend_start(&l[i], i, "/tmp/xl%c --domain %u --length 64K", 'a' + i % 2, g->domid);
+	for (i = 0; i < 4; i++)
+		ok(lend_where(&l[i]), "four at the same time: number %u has a place", i);
+	for (i = 0; i < 4; i++)
+		for (k = 0; k < i; k++)
+			same += l[i].gpa == l[k].gpa;
+	eq(same, 0, "... each another");
+	for (i = 0; i < 4; i++)
+		if (l[i].gpa)
+			eqx(read_far(g, l[i].gpa), i % 2 ? WORD("file b ..") : WORD("file a .."), "... with its file");
+	for (i = 0; i < 4; i++)
+		eq(lend_end(&l[i]), 0, "... and ends");
+
+	/* memory where nobody expects it */
+	eq(xc_domain_populate_physmap_exact(xch, g->domid, 1, 0, 0, &gfn), 0, "a page of the guest's at 32 GiB");
+	lend_start(&l[0], 0, "/tmp/xla --domain %u", g->domid);
+	eqx(lend_where(&l[0]), CHOSEN + RANGE(1UL), "... the next place is taken");
+	lend_end(&l[0]);
+	eq(run("xenlend lend /tmp/xla --domain %u --gpa %#lx", g->domid, CHOSEN), 1, "... lending there by name fails");
+	says(OUT, "in the way: memory of the guest, 0x800000000-0x800000fff (4K)", "... and says that memory is there");
+	eq(xc_domain_decrease_reservation_exact(xch, g->domid, 1, 0, &gfn), 0, "... the page goes");
+
+	/* so far into a long range that nobody looks there */
+	gfn += 100000;
+	eq(xc_domain_populate_physmap_exact(xch, g->domid, 1, 0, 0, &gfn), 0, "a page of the guest's further up");
+	file("/tmp/xllong", "file l ..", 512L << 20);
+	eq(run("xenlend lend /tmp/xllong --domain %u --gpa %#lx", g->domid, CHOSEN), 1, "... a long window over it fails");
+	says(OUT, "in the way: something that is not seen from here", "... and says that it is not seen");
+	eqx(number_after(OUT, "free: --gpa 0x"), CHOSEN + RANGE(256UL), "... what is free is not where that was");
+	eq(xc_domain_decrease_reservation_exact(xch, g->domid, 1, 0, &gfn), 0, "... the page goes");
+}
+
+/* README's examples, and the same place for two. */
+static void in_the_way(struct guest *g)
+{
+	struct lent l[2] = { 0 };
+	char want[200];
+	uint64_t place;
+
+	at("one after the other");
+	lend_start(&l[0], 0, "/tmp/xla --domain %u", g->domid);
+	ok(lend_where(&l[0]), "a file is lent");
+	eq(run("xenlend-ivshmem --domain %u --size 2M --place 0:64K:/tmp/xlb --detach", g->domid), 0,
+	   "... and a device made beside it, neither told where");
+	note_all(said(OUT));
+	eqx(g_read(g, GUEST_WINDOW), WORD("file b .."), "... the guest reads the device's memory");
+	if (l[0].gpa)
+		eqx(read_far(g, l[0].gpa), WORD("file a .."), "... and the file");
+
+	eq(run("xenlend list -d %u", g->domid), 0, "list");
+	says(OUT, "PROCESS\n", "... has a heading");
+	snprintf(want, sizeof(want), "%u", g->domid);
+	says(OUT, want, "... shows the domain");
+	says(OUT, "xenlend-ivshmem\n", "... and the device's process");
+	says(OUT, "0x200000000", "... and where its window is");
+	eq(run("xenlend stat -d %u", g->domid), 0, "stat");
+	says(OUT, "  pages revoked ", "... has counters");
+	eq(run("xenlend stat -d %u -i 0.2 -n 2", g->domid), 0, "stat, twice");
+	says(OUT, " FAULT/s ", "... has a heading");
+
+	eq(run("xenlend lend /tmp/xla --domain %u --gpa 8G", g->domid), 1, "lending where the device is fails");
+	says(OUT, "File exists", "... and says why");
+	says(OUT, "in the way: window ", "... that a window is in the way");
+	says(OUT, "(xenlend-ivshmem), 0x200000000-0x2001fffff (2M)", "... whose, and which range");
+	place = number_after(OUT, "free: --gpa 0x");
+	ok(place, "... and what would be free");
+	lend_start(&l[1], 1, "/tmp/xla --domain %u --gpa 0x%lx", g->domid, place);
+	eqx(lend_where(&l[1]), place, "... which is");
+
+	eq(run("xenlend-ivshmem --domain %u --slot 2 --size 2M", g->domid), 1, "a second device at the same address fails");
+	says(OUT, "(xenlend-ivshmem), 0x200000000-0x2001fffff (2M)", "... and says whose window is there");
+	place = number_after(OUT, "free: --address 0x");
+	ok(place && !(place & (RANGE(1UL) - 1)), "... and what would be free, a multiple of the size");
+	eq(run("xenlend-ivshmem --domain %u --slot 2 --size 2M --address 0x%lx --place 0:64K:/tmp/xla --detach", g->domid, place), 0,
+	   "... which is");
+	eqx(read_far(g, place), WORD("file a .."), "... the guest reads its memory");
+	lend_end(&l[0]);
+	lend_end(&l[1]);
+
+	eq(run("xenlend lend /tmp/xla --domain %u --gpa 0", g->domid), 1, "lending where the guest's memory is fails");
+	says(OUT, "in the way: memory of the guest, 0", "... and says that it is memory");
+	eq(run("xenlend lend /tmp/xla --domain %u --gpa 0xfec00000", g->domid), 1, "lending where Xen emulates fails");
+	says(OUT, "Xen emulates devices there", "... and says so");
+	eq(run("xenlend lend /tmp/xla --domain %u --gpa 0xffffffff00000", g->domid), 1, "lending far up fails");
+	says(OUT, "beyond what the guest can address", "... and says so");
+}
+
+static void limits(struct guest *g)
+{
+	xenlend_handle *h = xenlend_open(NULL, 0);
+	xenlend_borrower *b = h ? xenlend_borrower_open(h, g->domid, 16 * GIB, GIB, 0) : NULL;
+	struct xenlend_info info = { 0 };
+	struct guest *pv = NULL;
+	struct guest_options o = { .pv = true };
+	unsigned n = 0;
+
+	at("limits");
+	if (!b || xenlend_info(h, &info))
+		die("a borrower: %s", strerror(errno));
+	file("/tmp/xlbig", "file big", 0);
+	if (truncate("/tmp/xlbig", info.max_len + 4096))
+		die("/tmp/xlbig: %s", strerror(errno));
+	eq(run("xenlend lend /tmp/xlbig --domain %u", g->domid), 1, "a file larger than a window may be");
+	says(OUT, " that a window may have here", "... the limit is said");
+
+	/* the devices have two */
+	for (n = 2; n < info.max_windows; n++)
+		if (!xenlend_window_create(b, 16 * GIB + n * RANGE(1UL), 4096, 0, XENLEND_POLICY_ONES, 0))
+			break;
+	eq(n, info.max_windows, "as many windows as there can be");
+	eq(run("xenlend lend /tmp/xla --domain %u", g->domid), 1, "one more fails");
+	says(OUT, " windows, and may have no more: xenlend list -d ", "... and says that there are too many");
+	xenlend_borrower_close(b);
+	xenlend_close(h);
+
+	eq(run("xenlend lend /tmp/xla --domain 28672"), 1, "a domain that does not exist");
+	says(OUT, "there is no domain 28672", "... is said to be none");
+	eq(run("xenlend lend /tmp/xla --domain 28672 --gpa 8G"), 1, "... with an address, too");
+	says(OUT, "there is no domain 28672", "... as well");
+	eq(run("xenlend-ivshmem --domain 28672"), 1, "... and for a device");
+	says(OUT, "there is no domain 28672", "... as well");
+	if (guest_try_new(&o, &pv)) {
+		skip("a PV guest", "cannot be made here");
+	} else {
+		eq(run("xenlend lend /tmp/xla --domain %u", pv->domid), 1, "a PV guest");
+		says(OUT, "is a PV guest", "... is said to be one");
+		guest_free(pv);
+	}
+	eq(run("xenlend lend /tmp/xla --domain 32752"), 2, "a number that no guest can have is wrong usage");
+}
+
+void suite_tools(void)
+{
+	struct guest *g;
+
+	xen_open();
+	g = guest_new(NULL);
+	file("/tmp/xla", "file a ..", 65536);
+	file("/tmp/xlb", "file b ..", 65536);
+	chooses(g);
+	in_the_way(g);
+	limits(g);
+	ok(guest_free(g), "the guest goes away, with two devices");
+}
