@@ -53,7 +53,7 @@ struct suite {
 	X(soak, 300, LONG) \
 	X(leak, 600, LONG) \
 	X(library, 200, 0) \
-	X(tools, 300, 0) \
+	X(tools, 300, LONG) \
 	X(linux, 600, PV_ONLY) \
 	X(fuzz, 240, 0)
 
