@@ -191,6 +191,20 @@ static void chooses(struct guest *g)
 	eq(xc_domain_decrease_reservation_exact(xch, g->domid, 1, 0, &gfn), 0, "... the page goes");
 }
 
+static void waits(struct guest *g)
+{
+	struct lent l[2] = { 0 };
+
+	lend_start(&l[0], 0, "/tmp/xla --domain 28672 --wait");
+	lend_start(&l[1], 1, "/tmp/xla --domain %u --wait", g->domid);
+	ok(lend_where(&l[1]), "--wait for a domain that is there");
+	eq(lend_end(&l[1]), 0, "... it ends");
+	ok(!waitpid(l[0].pid, NULL, WNOHANG), "--wait for one that does not come: it waits");
+	ok(!*said(l[0].out), "... and says nothing");
+	note_all(said(l[0].out));
+	eq(lend_end(&l[0]), 0, "... until a signal comes");
+}
+
 /* README's examples, and the same place for two. */
 static void in_the_way(struct guest *g)
 {
@@ -299,6 +313,7 @@ void suite_tools(void)
 	file("/tmp/xla", "file a ..", 65536);
 	file("/tmp/xlb", "file b ..", 65536);
 	chooses(g);
+	waits(g);
 	in_the_way(g);
 	limits(g);
 	ok(guest_free(g), "the guest goes away, with two devices");
