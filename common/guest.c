@@ -52,8 +52,8 @@ int guest_look(struct guest *g, xenlend_handle *h, uint32_t domid)
         r = windows_read(&ws, h, domid);
     for (unsigned i = 0; !r && i < ws.n; i++)
         r = space_add(&g->space, &(struct taken){
-            .gpa = ws.w[i].gpa, .len = ws.w[i].len, .by = TAKEN_WINDOW,
-            .window = ws.w[i].id, .pid = ws.w[i].pid,
+            .gpa = ws.w[i].info.gpa, .len = ws.w[i].info.len, .by = TAKEN_WINDOW,
+            .window = ws.w[i].info.id, .pid = ws.w[i].info.pid,
         });
     windows_free(&ws);
     if (r)

@@ -7,13 +7,18 @@
 
 int windows_read(struct windows *ws, xenlend_handle *h, uint32_t domid)
 {
-    struct xenlend_window_info w = { .serial = 0 };
+    struct window w = { .info.serial = 0 };
     int found;
 
     ws->n = 0;
-    while ((found = xenlend_next(h, w.serial, &w)) == 1) {
-        if (domid != ALL_DOMAINS && w.domid != domid)
+    while ((found = xenlend_next(h, w.info.serial, &w.info)) == 1) {
+        if (domid != ALL_DOMAINS && w.info.domid != domid)
             continue;
+        if (xenlend_stats(h, w.info.serial, &w.stats)) {
+            if (errno == ENOENT)
+                continue;       /* gone meanwhile */
+            return -1;
+        }
         if (ws->n == ws->room) {
             unsigned room = ws->room ? 2 * ws->room : 16;
             void *p = realloc(ws->w, room * sizeof(*ws->w));

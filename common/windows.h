@@ -7,8 +7,13 @@
 
 #define ALL_DOMAINS UINT32_MAX
 
+struct window {
+    struct xenlend_window_info info;
+    struct xenlend_stats stats;
+};
+
 struct windows {
-    struct xenlend_window_info *w;
+    struct window *w;
     unsigned n, room;
 };
 

@@ -1,89 +1,83 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * xen-lend: borrower domains and the descriptors for them.
+ * xen-lend: domains that are lent to, and those who hold descriptors for them,
+ * see borrower.h.
  */
-#include "xlend.h"
+#include "borrower.h"
 
-#include <linux/anon_inodes.h>
-#include <linux/capability.h>
-#include <linux/fs.h>
 #include <linux/mm.h>
-#include <linux/module.h>
+#include <linux/mutex.h>
 #include <linux/notifier.h>
-#include <linux/overflow.h>
 #include <linux/slab.h>
+#include <linux/workqueue.h>
 
 #include <xen/xenbus.h>
+
+#include "param.h"
+#include "serve.h"
 
 /* How often to look whether a borrower died, if xenstore does not tell. */
 #define XLEND_DEATH_POLL	(5 * HZ)
 
-static DEFINE_MUTEX(xlend_domains_lock);
-static LIST_HEAD(xlend_domains);
+static DEFINE_MUTEX(xlend_borrowers_lock);
+static LIST_HEAD(xlend_borrowers);
 
 static void xlend_death_work(struct work_struct *work);
 static DECLARE_DELAYED_WORK(xlend_death, xlend_death_work);
 static bool xlend_watching;
 
-static void xlend_domain_free(struct kref *ref)
+static void xlend_borrower_free(struct kref *ref)
 {
-	struct xlend_domain *d = container_of(ref, struct xlend_domain, ref);
+	struct xlend_borrower *b = container_of(ref, struct xlend_borrower, ref);
 
-	WARN_ON(!RB_EMPTY_ROOT(&d->windows));
-	xlend_slots_free(d);
-	kvfree(d);
+	WARN_ON(!RB_EMPTY_ROOT(&b->windows));
+	kvfree(b);
 }
 
 /**
- * xlend_domain_put - drop a reference
- * @d: domain
+ * xlend_borrower_put - drop a reference
+ * @b: borrower
  *
- * Context: any, since the last reference is never dropped by the interrupt.
+ * Context: process.
  */
-void xlend_domain_put(struct xlend_domain *d)
+void xlend_borrower_put(struct xlend_borrower *b)
 {
-	kref_put(&d->ref, xlend_domain_free);
+	kref_put(&b->ref, xlend_borrower_free);
 }
 
 /*
  * Stop the server; the object stays for those who hold it.  Windows that are
  * left get no faults any more.
  */
-static void xlend_domain_stop(struct xlend_domain *d)
+static void xlend_borrower_stop(struct xlend_borrower *b)
 {
-	lockdep_assert_held(&xlend_domains_lock);
+	lockdep_assert_held(&xlend_borrowers_lock);
 
-	if (!d->running)
+	if (!b->running)
 		return;
-	d->running = false;
-	list_del(&d->node);
-	xlend_slots_stop(d);
+	b->running = false;
+	list_del(&b->node);
+	xlend_server_stop(&b->server);
 }
 
-static void xlend_domain_died(struct xlend_domain *d)
+static void xlend_borrower_died(struct xlend_borrower *b)
 {
-	static const struct xen_lend_event ev = {
-		.type = XEN_LEND_EVENT_BORROWER_GONE,
-	};
-	struct xlend_borrower *b;
+	struct xlend_holder *h;
 
 	/* Before its number can become another's, see xlend_window_create(). */
-	WRITE_ONCE(d->gone, true);
+	WRITE_ONCE(b->gone, true);
 	/* Drops the page that keeps Xen from freeing the domain. */
-	xlend_domain_stop(d);
+	xlend_borrower_stop(b);
 
-	spin_lock(&d->lock);
-	list_for_each_entry(b, &d->borrowers, node) {
-		xlend_event(b, &ev);
-		smp_store_release(&b->gone_told, true); /* after the event */
-		wake_up_interruptible(&b->wait);
-	}
-	spin_unlock(&d->lock);
+	spin_lock_irq(&b->lock);
+	list_for_each_entry(h, &b->holders, node)
+		xlend_events_end(&h->events);
+	spin_unlock_irq(&b->lock);
 }
 
-static struct xlend_domain *xlend_domain_make(domid_t domid)
+static struct xlend_borrower *xlend_borrower_make(domid_t domid)
 {
-	struct xlend_domain *d;
+	struct xlend_borrower *b;
 	unsigned int nr;
 	int rc;
 
@@ -93,68 +87,70 @@ static struct xlend_domain *xlend_domain_make(domid_t domid)
 	if (!nr || nr > XLEND_MAX_VCPUS)
 		return ERR_PTR(-EOPNOTSUPP);
 
-	d = kvzalloc(struct_size(d, slots, nr), GFP_KERNEL_ACCOUNT);
-	if (!d)
+	b = kvzalloc(struct_size(b, server.requests, nr), GFP_KERNEL_ACCOUNT);
+	if (!b)
 		return ERR_PTR(-ENOMEM);
-	kref_init(&d->ref);
-	d->domid = domid;
-	d->nr_slots = nr;
-	spin_lock_init(&d->lock);
-	d->windows = RB_ROOT;
-	INIT_LIST_HEAD(&d->borrowers);
-	INIT_LIST_HEAD(&d->node);
+	kref_init(&b->ref);
+	spin_lock_init(&b->lock);
+	b->windows = RB_ROOT;
+	INIT_LIST_HEAD(&b->holders);
+	INIT_LIST_HEAD(&b->node);
 
-	rc = xlend_slots_init(d);
-	if (!rc)
-		rc = xlend_slots_start(d);
+	xlend_server_init(&b->server, domid, nr, xlend_dispatch);
+	rc = xlend_server_start(&b->server);
 	if (rc) {
-		xlend_domain_put(d);
+		xlend_borrower_put(b);
 		return ERR_PTR(rc);
 	}
-	d->running = true;
-	list_add(&d->node, &xlend_domains);
+	b->running = true;
+	list_add(&b->node, &xlend_borrowers);
 	if (!READ_ONCE(xlend_watching))
 		queue_delayed_work(system_unbound_wq, &xlend_death,
 				   XLEND_DEATH_POLL);
-	return d;
+	return b;
+}
+
+static bool xlend_borrower_alive(const struct xlend_borrower *b)
+{
+	return xlend_hc_server_alive(b->server.domid, b->server.id);
 }
 
 /* A reference and one more open file. */
-static struct xlend_domain *xlend_domain_get(domid_t domid)
+static struct xlend_borrower *xlend_borrower_get(domid_t domid)
 {
-	struct xlend_domain *d;
+	struct xlend_borrower *b;
 
-	lockdep_assert_held(&xlend_domains_lock);
+	lockdep_assert_held(&xlend_borrowers_lock);
 
-	list_for_each_entry(d, &xlend_domains, node) {
-		if (d->domid != domid)
+	list_for_each_entry(b, &xlend_borrowers, node) {
+		if (xlend_domid(b) != domid)
 			continue;
-		if (xlend_hc_server_alive(domid, d->server)) {
-			kref_get(&d->ref);
-			d->nr_files++;
-			return d;
+		if (xlend_borrower_alive(b)) {
+			kref_get(&b->ref);
+			b->nr_files++;
+			return b;
 		}
-		xlend_domain_died(d);
+		xlend_borrower_died(b);
 		break;
 	}
-	d = xlend_domain_make(domid);
-	if (!IS_ERR(d))
-		d->nr_files++;
-	return d;
+	b = xlend_borrower_make(domid);
+	if (!IS_ERR(b))
+		b->nr_files++;
+	return b;
 }
 
 static void xlend_death_work(struct work_struct *work)
 {
-	struct xlend_domain *d, *next;
+	struct xlend_borrower *b, *next;
 
-	mutex_lock(&xlend_domains_lock);
-	list_for_each_entry_safe(d, next, &xlend_domains, node)
-		if (!xlend_hc_server_alive(d->domid, d->server))
-			xlend_domain_died(d);
-	if (!READ_ONCE(xlend_watching) && !list_empty(&xlend_domains))
+	mutex_lock(&xlend_borrowers_lock);
+	list_for_each_entry_safe(b, next, &xlend_borrowers, node)
+		if (!xlend_borrower_alive(b))
+			xlend_borrower_died(b);
+	if (!READ_ONCE(xlend_watching) && !list_empty(&xlend_borrowers))
 		queue_delayed_work(system_unbound_wq, &xlend_death,
 				   XLEND_DEATH_POLL);
-	mutex_unlock(&xlend_domains_lock);
+	mutex_unlock(&xlend_borrowers_lock);
 }
 
 /* On xenwatch's only thread, which serves everybody: do nothing here. */
@@ -204,141 +200,85 @@ void xlend_death_exit(void)
 	cancel_delayed_work_sync(&xlend_death);
 }
 
-static void xlend_borrower_free(struct kref *ref)
+static void xlend_holder_free(struct kref *ref)
 {
-	struct xlend_borrower *b = container_of(ref, struct xlend_borrower, ref);
+	struct xlend_holder *h = container_of(ref, struct xlend_holder, ref);
 
-	xa_destroy(&b->windows);
-	xlend_domain_put(b->dom);
-	kfree(b);
+	xa_destroy(&h->windows);
+	xlend_borrower_put(h->borrower);
+	kfree(h);
 }
 
 /**
- * xlend_borrower_put - drop a reference
- * @b: descriptor
+ * xlend_holder_put - drop a reference
+ * @h: holder
+ *
+ * Context: process.
  */
-void xlend_borrower_put(struct xlend_borrower *b)
+void xlend_holder_put(struct xlend_holder *h)
 {
-	kref_put(&b->ref, xlend_borrower_free);
+	kref_put(&h->ref, xlend_holder_free);
 }
-
-static void xlend_borrower_close(struct xlend_borrower *b)
-{
-	struct xlend_domain *d = b->dom;
-
-	spin_lock(&d->lock);
-	list_del(&b->node);
-	spin_unlock(&d->lock);
-
-	mutex_lock(&xlend_domains_lock);
-	if (!--d->nr_files)
-		xlend_domain_stop(d);
-	mutex_unlock(&xlend_domains_lock);
-
-	xlend_borrower_put(b);
-}
-
-static int xlend_borrower_release(struct inode *inode, struct file *file)
-{
-	struct xlend_borrower *b = file->private_data;
-	struct xlend_window *w;
-	unsigned long id;
-
-	xa_for_each(&b->windows, id, w) {
-		xa_erase(&b->windows, id);
-		xlend_window_destroy(w);
-	}
-	xlend_borrower_close(b);
-	return 0;
-}
-
-static long xlend_borrower_ioctl(struct file *file, unsigned int cmd,
-				 unsigned long arg)
-{
-	struct xlend_borrower *b = file->private_data;
-	void __user *uarg = (void __user *)arg;
-
-	switch (cmd) {
-	case XEN_LEND_WINDOW_CREATE:
-		return xlend_window_create(b, uarg);
-	case XEN_LEND_WINDOW_DESTROY:
-		return xlend_window_remove(b, uarg);
-	case XEN_LEND_POPULATE:
-		return xlend_window_populate(b, uarg);
-	case XEN_LEND_ZAP:
-		return xlend_window_zap(b, uarg);
-	case XEN_LEND_STATS:
-		return xlend_window_stats(b, uarg);
-	default:
-		return -ENOTTY;
-	}
-}
-
-static const struct file_operations xlend_borrower_fops = {
-	.owner = THIS_MODULE,
-	.release = xlend_borrower_release,
-	.unlocked_ioctl = xlend_borrower_ioctl,
-	.compat_ioctl = compat_ptr_ioctl,
-	.read = xlend_event_read,
-	.poll = xlend_event_poll,
-};
 
 /**
- * xlend_borrower_open - make a borrower descriptor
- * @arg: from user space
- * @file: set to the new file
+ * xlend_holder_open - make the holder of a descriptor
+ * @arg: checked by the caller
  *
  * Context: process, no locks held.
- * Return: 0; -EINVAL for an argument that is wrong by itself; -ESRCH without
- * such a domain; -EPERM without privilege over it; -EOPNOTSUPP for a PV one, or
- * one with too many vCPUs; -ENOSPC when it has no room for an ioreq server;
- * -ENOMEM; others as the hypervisor returns them.
+ * Return: the holder, or an error pointer: -ESRCH without such a domain; -EPERM
+ * without privilege over it; -EOPNOTSUPP for a PV one, or one with too many
+ * vCPUs; -ENOSPC when it has no room for an ioreq server; -ENOMEM; others as
+ * the hypervisor returns them.
  */
-int xlend_borrower_open(struct xen_lend_borrower *arg, struct file **file)
+struct xlend_holder *xlend_holder_open(const struct xen_lend_borrower *arg)
 {
 	struct xlend_borrower *b;
-	struct xlend_domain *d;
-	struct file *f;
-	u64 end;
+	struct xlend_holder *h;
 
-	if (arg->reserved || arg->flags || arg->domid >= DOMID_FIRST_RESERVED ||
-	    arg->max_windows > xlend_max_windows)
-		return -EINVAL;
-	if (!arg->len || !PAGE_ALIGNED(arg->gpa) || !PAGE_ALIGNED(arg->len) ||
-	    check_add_overflow(arg->gpa, arg->len - 1, &end))
-		return -EINVAL;
+	h = kzalloc(sizeof(*h), GFP_KERNEL_ACCOUNT);
+	if (!h)
+		return ERR_PTR(-ENOMEM);
+	kref_init(&h->ref);
+	h->gfn = arg->gpa >> PAGE_SHIFT;
+	h->nr = arg->len >> PAGE_SHIFT;
+	h->max_windows = arg->max_windows ?: xlend_max_windows;
+	xa_init(&h->windows);
+	xlend_events_init(&h->events);
 
-	b = kzalloc(sizeof(*b), GFP_KERNEL_ACCOUNT);
-	if (!b)
-		return -ENOMEM;
-	kref_init(&b->ref);
-	b->gfn = arg->gpa >> PAGE_SHIFT;
-	b->nr = arg->len >> PAGE_SHIFT;
-	b->max_windows = arg->max_windows ?: xlend_max_windows;
-	xa_init(&b->windows);
-	spin_lock_init(&b->ev_lock);
-	INIT_KFIFO(b->events);
-	init_waitqueue_head(&b->wait);
-
-	mutex_lock(&xlend_domains_lock);
-	d = xlend_domain_get(arg->domid);
-	if (!IS_ERR(d)) {
-		b->dom = d;
-		spin_lock(&d->lock);
-		list_add(&b->node, &d->borrowers);
-		spin_unlock(&d->lock);
+	mutex_lock(&xlend_borrowers_lock);
+	b = xlend_borrower_get(arg->domid);
+	if (!IS_ERR(b)) {
+		h->borrower = b;
+		spin_lock_irq(&b->lock);
+		list_add(&h->node, &b->holders);
+		spin_unlock_irq(&b->lock);
 	}
-	mutex_unlock(&xlend_domains_lock);
-	if (IS_ERR(d)) {
-		kfree(b);
-		return PTR_ERR(d);
+	mutex_unlock(&xlend_borrowers_lock);
+	if (IS_ERR(b)) {
+		kfree(h);
+		return ERR_CAST(b);
 	}
+	return h;
+}
 
-	f = anon_inode_getfile("[xen-lend]", &xlend_borrower_fops, b, O_RDWR);
-	if (IS_ERR(f)) {
-		xlend_borrower_close(b);
-		return PTR_ERR(f);
-	}
-	*file = f;
-	return 0;
+/**
+ * xlend_holder_close - the descriptor goes away
+ * @h: holder, without windows; the caller's reference is dropped
+ *
+ * Context: process, no locks held.
+ */
+void xlend_holder_close(struct xlend_holder *h)
+{
+	struct xlend_borrower *b = h->borrower;
+
+	spin_lock_irq(&b->lock);
+	list_del(&h->node);
+	spin_unlock_irq(&b->lock);
+
+	mutex_lock(&xlend_borrowers_lock);
+	if (!--b->nr_files)
+		xlend_borrower_stop(b);
+	mutex_unlock(&xlend_borrowers_lock);
+
+	xlend_holder_put(h);
 }

@@ -3,6 +3,7 @@
 #ifndef _XLEND_COMPAT_H
 #define _XLEND_COMPAT_H
 
+#include <linux/eventfd.h>
 #include <linux/mm.h>
 #include <linux/version.h>
 
@@ -21,6 +22,15 @@ static inline bool xlend_vma_special(struct vm_area_struct *vma)
 	return vma->vm_ops && vma->vm_ops->find_normal_page;
 #else
 	return vma->vm_ops && vma->vm_ops->find_special_page;
+#endif
+}
+
+static inline void xlend_eventfd_signal(struct eventfd_ctx *ctx)
+{
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 8, 0)
+	eventfd_signal(ctx);
+#else
+	eventfd_signal(ctx, 1);
 #endif
 }
 

@@ -1,154 +1,146 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * xen-lend: what the holder of a borrower descriptor is told.
- *
- * A queue of fixed size per descriptor.  A guest can make any number of events,
- * so when the queue is full they are dropped, and one LOST event stands where
- * they were.
+ * xen-lend: what the holder of a borrower descriptor is told, see event.h.
  */
-#include "xlend.h"
+#include "event.h"
 
+#include <linux/build_bug.h>
 #include <linux/fs.h>
-#include <linux/poll.h>
 #include <linux/sched/signal.h>
 #include <linux/uaccess.h>
 
 /**
- * xlend_event - queue an event
- * @b: descriptor
- * @ev: the event
- *
- * Context: any but interrupts; does not sleep or allocate.
+ * xlend_events_init - make an empty queue
+ * @q: the queue
  */
-void xlend_event(struct xlend_borrower *b, const struct xen_lend_event *ev)
+void xlend_events_init(struct xlend_events *q)
 {
-	static const struct xen_lend_event lost = { .type = XEN_LEND_EVENT_LOST };
+	BUILD_BUG_ON(sizeof(struct xen_lend_event) % 8);
 
-	spin_lock(&b->ev_lock);
-	if (b->ev_lost && kfifo_avail(&b->events) >= 2) {
-		kfifo_put(&b->events, lost);
-		b->ev_lost = false;
-	}
-	if (b->ev_lost || !kfifo_put(&b->events, *ev))
-		b->ev_lost = true;
-	spin_unlock(&b->ev_lock);
+	spin_lock_init(&q->lock);
+	INIT_KFIFO(q->fifo);
+	init_waitqueue_head(&q->wait);
+}
 
-	wake_up_interruptible(&b->wait);
+static struct xen_lend_event xlend_event_lost(u32 count)
+{
+	return (struct xen_lend_event){
+		.size = sizeof(struct xen_lend_event),
+		.type = XEN_LEND_EVENT_LOST,
+		.count = count,
+	};
 }
 
 /**
- * xlend_event_window - queue an event about a window
- * @w: the window
- * @type: XEN_LEND_EVENT_*
- * @error: negative errno or 0
- * @vcpu: who met it
- * @gpa: byte address of the access
+ * xlend_events_add - queue an event
+ * @q: the queue
+ * @ev: the event; its size is set here
  *
- * Context: any but interrupts, also the notifier; does not sleep or allocate.
+ * Context: any; does not sleep or allocate.
  */
-void xlend_event_window(struct xlend_window *w, u32 type, int error, u32 vcpu,
-			u64 gpa)
+void xlend_events_add(struct xlend_events *q, const struct xen_lend_event *ev)
 {
-	const struct xen_lend_event ev = {
-		.type = type,
-		.error = error,
-		.id = w->id,
-		.vcpu = vcpu,
-		.cookie = w->cookie,
-		.gpa = gpa,
-	};
+	struct xen_lend_event e = *ev;
+	unsigned long flags;
 
-	xlend_event(w->borrower, &ev);
+	e.size = sizeof(e);
+	spin_lock_irqsave(&q->lock, flags);
+	if (q->lost && kfifo_avail(&q->fifo) >= 2) {
+		kfifo_put(&q->fifo, xlend_event_lost(q->lost));
+		q->lost = 0;
+	}
+	if ((q->lost || !kfifo_put(&q->fifo, e)) && q->lost != U32_MAX)
+		q->lost++;
+	spin_unlock_irqrestore(&q->lock, flags);
+
+	wake_up_interruptible(&q->wait);
 }
 
-static bool xlend_event_get(struct xlend_borrower *b, struct xen_lend_event *ev)
+/**
+ * xlend_events_end - tell that the borrower is gone; no event follows
+ * @q: the queue
+ *
+ * Context: any; does not sleep or allocate.
+ */
+void xlend_events_end(struct xlend_events *q)
+{
+	static const struct xen_lend_event gone = {
+		.type = XEN_LEND_EVENT_BORROWER_GONE,
+	};
+
+	xlend_events_add(q, &gone);
+	smp_store_release(&q->ended, true); /* after the event */
+	wake_up_interruptible(&q->wait);
+}
+
+static bool xlend_events_get(struct xlend_events *q, struct xen_lend_event *ev)
 {
 	bool got;
 
-	spin_lock(&b->ev_lock);
-	got = kfifo_get(&b->events, ev);
-	if (!got && b->ev_lost) {
-		*ev = (struct xen_lend_event){ .type = XEN_LEND_EVENT_LOST };
-		b->ev_lost = false;
+	spin_lock_irq(&q->lock);
+	got = kfifo_get(&q->fifo, ev);
+	if (!got && q->lost) {
+		*ev = xlend_event_lost(q->lost);
+		q->lost = 0;
 		got = true;
 	}
-	spin_unlock(&b->ev_lock);
+	spin_unlock_irq(&q->lock);
 	return got;
 }
 
-static bool xlend_event_waits(struct xlend_borrower *b)
+/**
+ * xlend_events_waiting - whether there are events to be read
+ * @q: the queue
+ *
+ * Context: process.
+ */
+bool xlend_events_waiting(struct xlend_events *q)
 {
 	bool some;
 
-	spin_lock(&b->ev_lock);
-	some = !kfifo_is_empty(&b->events) || b->ev_lost;
-	spin_unlock(&b->ev_lock);
+	spin_lock_irq(&q->lock);
+	some = !kfifo_is_empty(&q->fifo) || q->lost;
+	spin_unlock_irq(&q->lock);
 	return some;
 }
 
-/* Whether no event waits and none will come. */
-static bool xlend_event_end(struct xlend_borrower *b)
-{
-	/* Its last event was queued before this was set. */
-	return smp_load_acquire(&b->gone_told) && !xlend_event_waits(b);
-}
-
 /**
- * xlend_event_read - read(2) of a borrower descriptor
- * @file: the descriptor
+ * xlend_events_read - read(2) of a queue
+ * @q: the queue
  * @buf: takes whole events
  * @len: its length
- * @pos: not used
+ * @nonblock: do not wait for one
  *
+ * Context: process.
  * Return: bytes read; 0 when the borrower is gone and all events were read;
  * -EINVAL if not one event fits, -EAGAIN, -EFAULT, -ERESTARTSYS.
  */
-ssize_t xlend_event_read(struct file *file, char __user *buf, size_t len,
-			 loff_t *pos)
+ssize_t xlend_events_read(struct xlend_events *q, char __user *buf, size_t len,
+			  bool nonblock)
 {
-	struct xlend_borrower *b = file->private_data;
 	struct xen_lend_event ev;
 	size_t done = 0;
+	bool ended;
 	int rc;
 
 	if (len < sizeof(ev))
 		return -EINVAL;
 
 	for (;;) {
-		while (len - done >= sizeof(ev) && xlend_event_get(b, &ev)) {
+		/* Its last event was queued before this was set. */
+		ended = smp_load_acquire(&q->ended);
+		while (len - done >= sizeof(ev) && xlend_events_get(q, &ev)) {
 			if (copy_to_user(buf + done, &ev, sizeof(ev)))
 				return done ? done : -EFAULT;
 			done += sizeof(ev);
 		}
-		if (done)
+		if (done || ended)
 			return done;
-		if (xlend_event_end(b))
-			return 0;
-		if (file->f_flags & O_NONBLOCK)
+		if (nonblock)
 			return -EAGAIN;
-		rc = wait_event_interruptible(b->wait, xlend_event_waits(b) ||
-					      READ_ONCE(b->gone_told));
+		rc = wait_event_interruptible(q->wait, xlend_events_waiting(q) ||
+					      READ_ONCE(q->ended));
 		if (rc)
 			return rc;
 	}
-}
-
-/**
- * xlend_event_poll - poll(2) of a borrower descriptor
- * @file: the descriptor
- * @pt: poll table
- *
- * Return: EPOLLIN when there are events, EPOLLHUP when the borrower is gone.
- */
-__poll_t xlend_event_poll(struct file *file, struct poll_table_struct *pt)
-{
-	struct xlend_borrower *b = file->private_data;
-	__poll_t mask = 0;
-
-	poll_wait(file, &b->wait, pt);
-	if (xlend_event_waits(b))
-		mask |= EPOLLIN | EPOLLRDNORM;
-	if (READ_ONCE(b->gone_told))
-		mask |= EPOLLHUP;
-	return mask;
 }

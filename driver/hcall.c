@@ -1,19 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * xen-lend: all that talks to Xen.
- *
- * Nothing else in the driver makes a hypercall or knows whether this domain is
- * PV or PVH, so that this file can be replaced by a mock.  (Interrupts of event
- * channels are bound in ioreq.c, through the kernel's own interface.)
- *
- * Unless said otherwise functions return 0 or a negative errno, may be called
- * with mutexes held, and do not sleep except for being preempted; a hypercall
- * that takes long continues by itself.
+ * xen-lend: all that talks to Xen, see hcall.h.
  */
-#include "xlend.h"
+#define pr_fmt(fmt) "xen-lend: " fmt
+
+#include "hcall.h"
 
 #include <linux/kernel.h>
 #include <linux/mm.h>
+#include <linux/panic.h>
 #include <linux/string.h>
 
 #include <xen/events.h>
@@ -275,6 +270,24 @@ int xlend_hc_crash(domid_t domid)
 }
 
 /**
+ * xlend_hc_broken - go no further: memory could not be taken back
+ * @domid: borrower
+ * @rc: what Xen said
+ *
+ * The hypervisor promised that taking back never fails.  The caller is about to
+ * let go of pages that the borrower can still write: whoever gets them next is
+ * lost.  Stop the borrower, and if not even that works, stop here.
+ */
+void xlend_hc_broken(domid_t domid, int rc)
+{
+	pr_crit("d%u: cannot take back memory (%d), crashing the domain\n",
+		domid, rc);
+	rc = xlend_hc_crash(domid);
+	if (rc && rc != -ESRCH && rc != -ENOENT)
+		panic("xen-lend: d%u keeps memory it was lent (%d)", domid, rc);
+}
+
+/**
  * xlend_hc_vcpus - how many vCPUs a domain can have
  * @domid: the domain
  * @nr: set
@@ -478,13 +491,25 @@ int xlend_hc_bind(domid_t domid, evtchn_port_t remote, evtchn_port_t *local)
 }
 
 /**
- * xlend_hc_close - close an event channel that has no interrupt
+ * xlend_hc_close - close an event channel that got no interrupt
  * @port: ours
+ * @domid: borrower
+ * @remote: Xen's end
+ *
+ * Where an interrupt was found but its handler could not be installed, the
+ * port is closed already, and may be another driver's by now: what is bound to
+ * Xen's end is ours.
  */
-void xlend_hc_close(evtchn_port_t port)
+void xlend_hc_close(evtchn_port_t port, domid_t domid, evtchn_port_t remote)
 {
+	struct evtchn_status status = { .dom = DOMID_SELF, .port = port };
 	struct evtchn_close close = { .port = port };
 
+	if (HYPERVISOR_event_channel_op(EVTCHNOP_status, &status) ||
+	    status.status != EVTCHNSTAT_interdomain ||
+	    status.u.interdomain.dom != domid ||
+	    status.u.interdomain.port != remote)
+		return;
 	if (HYPERVISOR_event_channel_op(EVTCHNOP_close, &close))
 		pr_warn("event channel %u cannot be closed\n", port);
 }

@@ -1,15 +1,32 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * xen-lend: the module and its device, /dev/xen/lend.
+ * xen-lend: the module.
+ *
+ * Lends pageable memory of processes to Xen guests.  Which file may use which:
+ *
+ *   ioctl     the device and its descriptors
+ *   serve     what becomes of a request
+ *   window    windows; borrower: domains and the holders of descriptors
+ *   resolve   find the page; notify: what memory management wants back
+ *   worker    who works on requests
+ *   books     what is lent; event: what holders are told
+ *   request   requests of vCPUs
+ *   hcall     all that talks to Xen
+ *
+ * A file uses those below it, through their headers, which say what they
+ * promise.  (notify and serve know struct xlend_window; it has no functions
+ * that they call but those that are about itself.)
  */
-#include "xlend.h"
+#define pr_fmt(fmt) "xen-lend: " fmt
 
-#include <linux/capability.h>
-#include <linux/file.h>
-#include <linux/fs.h>
-#include <linux/miscdevice.h>
+#include "hcall.h"
+
 #include <linux/module.h>
-#include <linux/uaccess.h>
+
+#include "borrower.h"
+#include "ioctl.h"
+#include "param.h"
+#include "window.h"
 
 #define CREATE_TRACE_POINTS
 #include "trace.h"
@@ -30,130 +47,14 @@ MODULE_PARM_DESC(fault_around,
 unsigned int xlend_stall_limit = 1000;
 module_param_named(stall_limit, xlend_stall_limit, uint, 0644);
 MODULE_PARM_DESC(stall_limit,
-		 "faults without progress before the window's policy answers (1000; 0: never)");
+		 "faults without progress before the vCPU is held (1000; 0: never)");
+
+unsigned int xlend_workers = 8;
+module_param_named(workers, xlend_workers, uint, 0444);
+MODULE_PARM_DESC(workers,
+		 "threads of one window, and no more than its borrower has vCPUs (8; 1 to 64)");
 
 u32 xlend_hv_version;
-struct workqueue_struct *xlend_wq;
-
-/**
- * xlend_copy_in - read an extensible struct from user space
- * @to: zeroed or not, is filled
- * @ksize: size of the struct here
- * @min: size it has at least
- * @from: where it is, starting with its size
- * @usize: set to the size it has there
- *
- * Return: 0, -EINVAL if too small, -E2BIG if it has more than we know, -EFAULT.
- */
-int xlend_copy_in(void *to, size_t ksize, size_t min, void __user *from,
-		  u32 *usize)
-{
-	int rc;
-
-	if (get_user(*usize, (u32 __user *)from))
-		return -EFAULT;
-	if (*usize < min)
-		return -EINVAL;
-	if (*usize > PAGE_SIZE)
-		return -E2BIG;
-	rc = copy_struct_from_user(to, ksize, from, *usize);
-	if (!rc)
-		*(u32 *)to = *usize;	/* may have changed meanwhile */
-	return rc;
-}
-
-/**
- * xlend_copy_out - write an extensible struct back
- * @to: where
- * @from: what
- * @ksize: size of the struct here
- * @usize: size it has there
- *
- * Return: 0 or -EFAULT.
- */
-int xlend_copy_out(void __user *to, const void *from, size_t ksize, u32 usize)
-{
-	return copy_to_user(to, from, min_t(size_t, ksize, usize)) ? -EFAULT : 0;
-}
-
-static long xlend_info(void __user *arg)
-{
-	struct xen_lend_info info;
-	u32 usize;
-	int rc;
-
-	rc = xlend_copy_in(&info, sizeof(info), sizeof(u32), arg, &usize);
-	if (rc)
-		return rc;
-
-	info.version = XEN_LEND_VERSION;
-	info.window_flags = XLEND_WINDOW_FLAGS;
-	info.max_len = (u64)xlend_max_pages << PAGE_SHIFT;
-	info.max_windows = xlend_max_windows;
-	info.hypervisor_version = xlend_hv_version;
-	return xlend_copy_out(arg, &info, sizeof(info), usize);
-}
-
-static long xlend_borrower(void __user *arg)
-{
-	struct xen_lend_borrower bor;
-	struct file *file;
-	u32 usize;
-	int fd, rc;
-
-	rc = xlend_copy_in(&bor, sizeof(bor), offsetofend(typeof(bor), fd), arg,
-			   &usize);
-	if (rc)
-		return rc;
-
-	fd = get_unused_fd_flags(O_CLOEXEC);
-	if (fd < 0)
-		return fd;
-	rc = xlend_borrower_open(&bor, &file);
-	if (rc)
-		goto free;
-	bor.fd = fd;
-	rc = xlend_copy_out(arg, &bor, sizeof(bor), usize);
-	if (rc)
-		goto close;
-	fd_install(fd, file);
-	return 0;
-
-close:
-	fput(file);
-free:
-	put_unused_fd(fd);
-	return rc;
-}
-
-static long xlend_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
-{
-	void __user *uarg = (void __user *)arg;
-
-	switch (cmd) {
-	case XEN_LEND_INFO:
-		return xlend_info(uarg);
-	case XEN_LEND_BORROWER:
-		return capable(CAP_SYS_ADMIN) ? xlend_borrower(uarg) : -EPERM;
-	case XEN_LEND_NEXT:
-		return capable(CAP_SYS_ADMIN) ? xlend_window_next(uarg) : -EPERM;
-	default:
-		return -ENOTTY;
-	}
-}
-
-static const struct file_operations xlend_fops = {
-	.owner = THIS_MODULE,
-	.unlocked_ioctl = xlend_ioctl,
-	.compat_ioctl = compat_ptr_ioctl,
-};
-
-static struct miscdevice xlend_dev = {
-	.minor = MISC_DYNAMIC_MINOR,
-	.name = "xen/lend",
-	.fops = &xlend_fops,
-	.mode = 0600,
-};
 
 static int __init xlend_init(void)
 {
@@ -178,34 +79,33 @@ static int __init xlend_init(void)
 	xlend_max_windows = min(xlend_max_windows, info.max_windows);
 	xlend_max_pages = min_t(u64, xlend_max_pages, info.max_slots);
 
-	/* Jobs wait in page faults: as many at once as a workqueue can have. */
-	xlend_wq = alloc_workqueue("xen-lend", WQ_UNBOUND | WQ_FREEZABLE,
-				   WQ_UNBOUND_MAX_ACTIVE);
-	if (!xlend_wq)
-		return -ENOMEM;
+	xlend_workers = clamp(xlend_workers, 1U, 64U);
+
+	rc = xlend_workers_init();
+	if (rc)
+		return rc;
 	rc = xlend_death_init();
 	if (rc)
-		goto destroy;
-	rc = misc_register(&xlend_dev);
+		goto workers;
+	rc = xlend_device_init();
 	if (rc)
 		goto death;
 	return 0;
 
 death:
 	xlend_death_exit();
-destroy:
-	destroy_workqueue(xlend_wq);
+workers:
+	xlend_workers_exit();
 	return rc;
 }
 
 static void __exit xlend_exit(void)
 {
-	/* No file is open and no job runs: both hold the module. */
-	misc_deregister(&xlend_dev);
+	/* No file is open and no worker runs: both hold the module. */
+	xlend_device_exit();
 	xlend_death_exit();
-	/* The last job may have dropped the module, but not yet returned. */
-	destroy_workqueue(xlend_wq);
-	WARN_ON(!xa_empty(&xlend_windows));
+	xlend_workers_exit();
+	WARN_ON(!xlend_windows_none());
 }
 
 module_init(xlend_init);

@@ -7,13 +7,16 @@
 
 #include <linux/tracepoint.h>
 
-#include "xlend.h"
+#include "hcall.h"
 
-/* A guest's fault was served: what came of it.  The answer may come later. */
+/*
+ * Somebody tried to resolve a guest's fault: 0, XEN_LEND_REASON_*, or a negative
+ * errno.  The answer may come later.
+ */
 TRACE_EVENT(xen_lend_fault,
-	TP_PROTO(const struct xlend_window *w, u32 vcpu, u64 gpa, bool write,
+	TP_PROTO(u16 domid, u64 serial, u32 vcpu, u64 gpa, bool write,
 		 u32 count, int rc, u64 ns),
-	TP_ARGS(w, vcpu, gpa, write, count, rc, ns),
+	TP_ARGS(domid, serial, vcpu, gpa, write, count, rc, ns),
 	TP_STRUCT__entry(
 		__field(u64, gpa)
 		__field(u64, ns)
@@ -27,11 +30,11 @@ TRACE_EVENT(xen_lend_fault,
 	TP_fast_assign(
 		__entry->gpa = gpa;
 		__entry->ns = ns;
-		__entry->serial = w->serial;
+		__entry->serial = serial;
 		__entry->vcpu = vcpu;
 		__entry->count = count;
 		__entry->rc = rc;
-		__entry->domid = w->dom->domid;
+		__entry->domid = domid;
 		__entry->write = write;
 	),
 	TP_printk("d%u v%u window %llu gpa %#llx %s count %u rc %d %llu ns",
@@ -42,9 +45,9 @@ TRACE_EVENT(xen_lend_fault,
 
 /* Frames were put into slots. */
 TRACE_EVENT(xen_lend_lend,
-	TP_PROTO(const struct xlend_window *w, u64 first, u32 nr,
+	TP_PROTO(u16 domid, u64 serial, u64 first, u32 nr,
 		 const u64 *frames, bool answered, int rc),
-	TP_ARGS(w, first, nr, frames, answered, rc),
+	TP_ARGS(domid, serial, first, nr, frames, answered, rc),
 	TP_STRUCT__entry(
 		__field(u64, first)
 		__field(u64, serial)
@@ -58,14 +61,14 @@ TRACE_EVENT(xen_lend_lend,
 		u32 i;
 
 		__entry->first = first;
-		__entry->serial = w->serial;
+		__entry->serial = serial;
 		__entry->writable = 0;
 		for (i = 0; i < nr; i++)
 			if (frames[i] & XENMEM_LEND_WRITE)
 				__entry->writable |= 1ULL << i;
 		__entry->nr = nr;
 		__entry->rc = rc;
-		__entry->domid = w->dom->domid;
+		__entry->domid = domid;
 		__entry->answered = answered;
 	),
 	TP_printk("d%u window %llu slots %llu+%u writable %#llx%s rc %d",
@@ -76,8 +79,8 @@ TRACE_EVENT(xen_lend_lend,
 
 /* Slots were emptied. */
 TRACE_EVENT(xen_lend_revoke,
-	TP_PROTO(const struct xlend_window *w, u64 first, u64 nr, u64 lent),
-	TP_ARGS(w, first, nr, lent),
+	TP_PROTO(u16 domid, u64 serial, u64 first, u64 nr, u64 lent),
+	TP_ARGS(domid, serial, first, nr, lent),
 	TP_STRUCT__entry(
 		__field(u64, first)
 		__field(u64, nr)
@@ -89,8 +92,8 @@ TRACE_EVENT(xen_lend_revoke,
 		__entry->first = first;
 		__entry->nr = nr;
 		__entry->lent = lent;
-		__entry->serial = w->serial;
-		__entry->domid = w->dom->domid;
+		__entry->serial = serial;
+		__entry->domid = domid;
 	),
 	TP_printk("d%u window %llu slots %llu+%llu lent %llu", __entry->domid,
 		  __entry->serial, __entry->first, __entry->nr, __entry->lent)
@@ -98,9 +101,9 @@ TRACE_EVENT(xen_lend_revoke,
 
 /* Memory management is about to change something in the span. */
 TRACE_EVENT(xen_lend_invalidate,
-	TP_PROTO(const struct xlend_window *w, unsigned long start,
+	TP_PROTO(u16 domid, u64 serial, unsigned long start,
 		 unsigned long end, u32 event, u64 ns),
-	TP_ARGS(w, start, end, event, ns),
+	TP_ARGS(domid, serial, start, end, event, ns),
 	TP_STRUCT__entry(
 		__field(unsigned long, start)
 		__field(unsigned long, end)
@@ -113,9 +116,9 @@ TRACE_EVENT(xen_lend_invalidate,
 		__entry->start = start;
 		__entry->end = end;
 		__entry->ns = ns;
-		__entry->serial = w->serial;
+		__entry->serial = serial;
 		__entry->event = event;
-		__entry->domid = w->dom->domid;
+		__entry->domid = domid;
 	),
 	TP_printk("d%u window %llu [%#lx, %#lx) event %u %llu ns",
 		  __entry->domid, __entry->serial, __entry->start,
@@ -146,8 +149,9 @@ TRACE_EVENT(xen_lend_answer,
 
 /* A window was made or destroyed. */
 TRACE_EVENT(xen_lend_window,
-	TP_PROTO(const struct xlend_window *w, bool made),
-	TP_ARGS(w, made),
+	TP_PROTO(u16 domid, u64 serial, u32 id, u64 gfn, u64 nr,
+		 unsigned long addr, bool made),
+	TP_ARGS(domid, serial, id, gfn, nr, addr, made),
 	TP_STRUCT__entry(
 		__field(u64, gfn)
 		__field(u64, nr)
@@ -158,12 +162,12 @@ TRACE_EVENT(xen_lend_window,
 		__field(bool, made)
 	),
 	TP_fast_assign(
-		__entry->gfn = w->gfn;
-		__entry->nr = w->nr;
-		__entry->serial = w->serial;
-		__entry->addr = w->addr;
-		__entry->id = w->id;
-		__entry->domid = w->dom->domid;
+		__entry->gfn = gfn;
+		__entry->nr = nr;
+		__entry->serial = serial;
+		__entry->addr = addr;
+		__entry->id = id;
+		__entry->domid = domid;
 		__entry->made = made;
 	),
 	TP_printk("d%u window %llu id %u gfn %#llx+%llu addr %#lx %s",

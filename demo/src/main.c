@@ -154,9 +154,9 @@ static void on_event(void *opaque, const struct xenlend_event *e)
 {
     struct demo *d = opaque;
 
-    if (e->type == XENLEND_EVENT_FAULT && d->policy_faults++ < 5)
+    if (e->type == XENLEND_EVENT_GAVE_UP && d->policy_faults++ < 5)
         fprintf(stderr, "demo: an access of vCPU %u to %#llx got nothing: %s\n", e->vcpu, (unsigned long long)e->gpa,
-                strerror(e->error));
+                xenlend_reason(e->reason));
 }
 
 static int take_sample(struct demo *d, struct sample *s)

@@ -9,6 +9,7 @@
 #include <xentoollog.h>
 
 #include "../pci/ioreq.h"
+#include "patience.h"
 #include "ivshmem.h"
 
 #define REGISTERS_SIZE  256
@@ -24,6 +25,7 @@ struct ivshmem {
     uint64_t reserved;
     struct ioreq_server *server;
     struct pci_function *fn;
+    struct patience patience;
     unsigned logged;
     int map_error;              /* why BAR 2 is no window, or 0 */
     void (*on_event)(void *opaque, const struct xenlend_event *e);
@@ -126,6 +128,10 @@ struct ivshmem *ivshmem_open(xentoollog_logger *logger,
         return NULL;
     dev->logger = logger;
     dev->config = *config;
+    if (patience_init(&dev->patience)) {
+        free(dev);
+        return NULL;
+    }
     dev->lend = xenlend_open(logger, 0);
     if (!dev->lend || reserve(dev))
         goto fail;
@@ -171,6 +177,7 @@ void ivshmem_close(struct ivshmem *dev)
     ioreq_server_free(dev->server);
     xenlend_borrower_close(dev->borrower);
     xenlend_close(dev->lend);
+    patience_fini(&dev->patience);
     if (dev->reservation)
         munmap(dev->reservation, dev->reserved);
     free(dev);
@@ -225,6 +232,7 @@ void ivshmem_pollfds(const struct ivshmem *dev, struct pollfd *fds)
                               .events = POLLIN };
     fds[1] = (struct pollfd){ .fd = xenlend_borrower_fd(dev->borrower),
                               .events = POLLIN };
+    fds[2] = (struct pollfd){ .fd = dev->patience.fd, .events = POLLIN };
 }
 
 void ivshmem_on_event(struct ivshmem *dev,
@@ -237,16 +245,21 @@ void ivshmem_on_event(struct ivshmem *dev,
 
 static void event(struct ivshmem *dev, const struct xenlend_event *e)
 {
+    bool held = e->type == XENLEND_EVENT_HELD;
+
+    if (held && !patience_begin(&dev->patience, e))
+        return;
     if (dev->on_event) {
         dev->on_event(dev->on_event_opaque, e);
         return;
     }
     /* A guest can make any number of these. */
-    if (e->type == XENLEND_EVENT_FAULT && dev->logged < 10) {
+    if ((held || e->type == XENLEND_EVENT_GAVE_UP) && dev->logged < 10) {
         dev->logged++;
-        xtl_log(dev->logger, XTL_WARN, e->error ? e->error : -1, "ivshmem",
-                "nothing to lend for an access of vCPU %u to %#llx%s", e->vcpu,
-                (unsigned long long)e->gpa,
+        xtl_log(dev->logger, XTL_WARN, -1, "ivshmem",
+                "%s for an access of vCPU %u to %#llx: %s%s",
+                held ? "nothing can be lent for now" : "nothing to lend",
+                e->vcpu, (unsigned long long)e->gpa, xenlend_reason(e->reason),
                 dev->logged == 10 ? " (no more of these)" : "");
     }
 }
@@ -258,12 +271,15 @@ int ivshmem_dispatch(struct ivshmem *dev)
 
     if (ioreq_server_dispatch(dev->server))
         return -1;
-    while ((n = xenlend_read_events(dev->borrower, e, 16, 0)) > 0)
-        for (int i = 0; i < n; i++) {
-            if (e[i].type == XENLEND_EVENT_BORROWER_GONE)
-                gone = 1;
-            event(dev, &e[i]);
-        }
+    if (dev->window && patience_over(&dev->patience, dev->window))
+        return -1;
+    /* A few: the caller has signals to look after, and poll() says of more. */
+    n = xenlend_read_events(dev->borrower, e, 16, 0);
+    for (int i = 0; i < n; i++) {
+        if (e[i].type == XENLEND_EVENT_BORROWER_GONE)
+            gone = 1;
+        event(dev, &e[i]);
+    }
     if (n < 0 && errno == ENODEV)
         return 1;
     if (n < 0 && errno != EINTR)

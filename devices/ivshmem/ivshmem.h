@@ -72,11 +72,14 @@ int ivshmem_remove(struct ivshmem *dev, uint64_t offset, uint64_t len);
  * of them has something, ivshmem_dispatch() deals with it and never waits.
  * It returns 0, 1 when the guest is gone, -1 with errno set.
  */
-#define IVSHMEM_POLLFDS 2
+#define IVSHMEM_POLLFDS 3
 void ivshmem_pollfds(const struct ivshmem *dev, struct pollfd *fds);
 int ivshmem_dispatch(struct ivshmem *dev);
 
-/* Called for each event of the window; NULL: a few are logged. */
+/*
+ * Called for each event of the window; NULL: a few are logged.  vCPUs that are
+ * held try again after a while without anybody's help.
+ */
 void ivshmem_on_event(struct ivshmem *dev,
                       void (*fn)(void *opaque, const struct xenlend_event *e),
                       void *opaque);

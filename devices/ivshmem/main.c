@@ -33,7 +33,7 @@ static const char help[] =
     "  --place OFFSET:LENGTH:WHAT a buffer in it: anon, memfd, or a file's path with\n"
     "                             a / in it; any number of times (0:SIZE:memfd)\n"
     "  --read-only                the guest may only read\n"
-    "  --policy ones|fault        for accesses where nothing is placed (ones)\n"
+    "  --policy ones|fault|crash|hold  for accesses where nothing is placed (ones)\n"
     "  --detach                   go on in the background once the device is there\n"
     "\n"
     "Sizes take K, M, G or T and may be 0x...  Details: xenlend-ivshmem(1)\n";
@@ -112,8 +112,12 @@ static int parse(int argc, char **argv, struct options *o)
                 c->policy = XENLEND_POLICY_ONES;
             else if (!strcmp(optarg, "fault"))
                 c->policy = XENLEND_POLICY_FAULT;
+            else if (!strcmp(optarg, "crash"))
+                c->policy = XENLEND_POLICY_CRASH;
+            else if (!strcmp(optarg, "hold"))
+                c->policy = XENLEND_POLICY_HOLD;
             else
-                return usage_error("'%s' is no policy: ones or fault", optarg);
+                return usage_error("'%s' is no policy: ones, fault, crash or hold", optarg);
             break;
         case DETACH_:
             o->detach = true;

@@ -27,7 +27,17 @@ struct xen_lend_info {
 	__aligned_u64 max_len;		/* OUT: bytes, largest window */
 	__u32 max_windows;		/* OUT: windows of one borrower */
 	__u32 hypervisor_version;	/* OUT: XENMEM_LEND_VERSION of Xen */
+	__aligned_u64 features;		/* OUT: XEN_LEND_FEATURE_* */
+	__aligned_u64 populate_flags;	/* OUT: XEN_LEND_POPULATE_* supported */
+	__u32 policies;			/* OUT: bit n: policy n is supported */
+	__u32 events;			/* OUT: bit n: events of type n may come */
+	__u32 event_size;		/* OUT: bytes of one event, now */
+	__u32 workers;			/* OUT: most workers of one window */
 };
+
+#define XEN_LEND_FEATURE_CHARGED	(1ULL << 0) /* all that resolving costs
+						     * is the lender's, CPU
+						     * time included */
 
 /* A file descriptor that can only lend to one range of one domain. */
 struct xen_lend_borrower {
@@ -41,13 +51,21 @@ struct xen_lend_borrower {
 	__s32 fd;			/* OUT: close-on-exec */
 };
 
-/* On the borrower descriptor: whoever holds it. */
+/*
+ * On the borrower descriptor: whoever holds it.  What is said of a window, other
+ * than its counters, may only be said by the process that made it, by one with
+ * CAP_SYS_ADMIN, or by anyone once that process is gone.
+ */
 
+/* Bits 32 to 47 are set aside for a cache attribute and an order. */
 #define XEN_LEND_WINDOW_WRITE		(1ULL << 0) /* the guest may write */
+#define XEN_LEND_WINDOW_EVENTFD		(1ULL << 1) /* eventfd is one */
 
-/* What a guest access gets that the span cannot serve. */
+/* What a guest access gets that can never be resolved. */
 #define XEN_LEND_POLICY_ONES		0	/* reads ones, writes are dropped */
 #define XEN_LEND_POLICY_FAULT		1	/* #GP in the guest */
+#define XEN_LEND_POLICY_CRASH		2	/* the domain is crashed */
+#define XEN_LEND_POLICY_HOLD		3	/* the vCPU waits, see RESUME */
 
 struct xen_lend_window {
 	__u32 size;
@@ -58,22 +76,46 @@ struct xen_lend_window {
 	__aligned_u64 addr;		/* IN: span in the caller's address space */
 	__aligned_u64 cookie;		/* IN: caller's own, comes back in events */
 	__u32 id;			/* OUT: not 0, never used again on this fd */
-	__u32 reserved;
+	__s32 eventfd;			/* IN: counts this window's events, if the
+					 * flag says so; else 0 */
 };
+
+#define XEN_LEND_POPULATE_WRITE		(1ULL << 0) /* as if they were written */
 
 struct xen_lend_range {
 	__u32 size;
 	__u32 id;			/* IN: window */
-	__aligned_u64 flags;		/* IN: XEN_LEND_WINDOW_WRITE or 0; populate only */
+	__aligned_u64 flags;		/* IN: XEN_LEND_POPULATE_*; populate only */
 	__aligned_u64 offset;		/* IN: page aligned; 0 for destroy */
 	__aligned_u64 len;		/* IN: page multiple; 0 for destroy */
 	__aligned_u64 done;		/* OUT: bytes from offset that were done */
 };
 
-struct xen_lend_stats {
+/* What becomes of the vCPUs that are held in a range. */
+#define XEN_LEND_RESUME_RETRY		0	/* the access is tried again */
+#define XEN_LEND_RESUME_ONES		1	/* reads ones, writes are dropped */
+#define XEN_LEND_RESUME_FAULT		2	/* #GP in the guest */
+
+struct xen_lend_resume {
 	__u32 size;
 	__u32 id;			/* IN: window */
+	__aligned_u64 offset;		/* IN: page aligned */
+	__aligned_u64 len;		/* IN: page multiple, not 0 */
+	__u32 action;			/* IN: XEN_LEND_RESUME_* */
+	__u32 count;			/* OUT: vCPUs that were held */
+};
+
+/* Bucket n of a distribution counts what took less than 2^n us, and no less
+ * than half of that; the last one all that took longer.
+ */
+#define XEN_LEND_BUCKETS		24
+
+struct xen_lend_stats {
+	__u32 size;
+	__u32 id;			/* IN: window; OUT on the device */
+	__aligned_u64 serial;		/* OUT; IN on the device, see NEXT */
 	__aligned_u64 pages_lent;	/* now */
+	__aligned_u64 vcpus_held;	/* now */
 	__aligned_u64 faults_read;
 	__aligned_u64 faults_write;
 	__aligned_u64 upgrades;		/* read-only pages made writable */
@@ -85,28 +127,62 @@ struct xen_lend_stats {
 	__aligned_u64 revoke_calls;
 	__aligned_u64 invalidations;	/* MMU notifier events that met the span */
 	__aligned_u64 refaults;		/* faults on a page lent before */
-	__aligned_u64 retries;		/* fault attempts lost to an invalidation */
+	__aligned_u64 retries;		/* attempts lost to an invalidation */
 	__aligned_u64 errors;		/* faults answered by the policy */
+	__aligned_u64 holds;		/* vCPUs held, ever */
 	__aligned_u64 stalls;		/* faults that came without progress */
 	__aligned_u64 fault_max_ns;
 	__aligned_u64 fault_total_ns;
 	__aligned_u64 revoke_max_ns;
 	__aligned_u64 revoke_total_ns;
+	__aligned_u64 fault_us[XEN_LEND_BUCKETS];  /* faults by their time */
+	__aligned_u64 revoke_us[XEN_LEND_BUCKETS]; /* revoke calls */
 };
 
-/* read(2) on a borrower descriptor returns whole events. */
-#define XEN_LEND_EVENT_FAULT		1	/* a fault met the policy: error, gpa */
-#define XEN_LEND_EVENT_WINDOW_DEAD	2	/* the span's process is gone */
-#define XEN_LEND_EVENT_BORROWER_GONE	3	/* the domain is gone: also POLLHUP */
-#define XEN_LEND_EVENT_LOST		4	/* events were dropped here */
+/*
+ * read(2) on a borrower descriptor returns whole events.  Each starts with its
+ * size, after which the next one begins: later versions may append fields.
+ */
+#define XEN_LEND_EVENT_GAVE_UP		1	/* a fault met the policy */
+#define XEN_LEND_EVENT_HELD		2	/* a vCPU waits, see RESUME */
+#define XEN_LEND_EVENT_WINDOW_DEAD	3	/* the span's process is gone */
+#define XEN_LEND_EVENT_BORROWER_GONE	4	/* the domain is gone: also POLLHUP */
+#define XEN_LEND_EVENT_LOST		5	/* count events were dropped here */
+
+/* Why an access cannot be resolved: never will be. */
+#define XEN_LEND_REASON_UNMAPPED	1	/* nothing there, or a reservation */
+#define XEN_LEND_REASON_BEYOND		2	/* past the end of the file */
+#define XEN_LEND_REASON_FORBIDDEN	3	/* mapped without the permission */
+#define XEN_LEND_REASON_READ_ONLY	4	/* a write; the window is for reading */
+#define XEN_LEND_REASON_KIND		5	/* memory that cannot be lent */
+#define XEN_LEND_REASON_FOREIGN		6	/* memory of other domains, or Linux' own */
+#define XEN_LEND_REASON_POISONED	7	/* a hardware memory error */
+#define XEN_LEND_REASON_DEAD		8	/* the span's process is gone */
+/* Or not now. */
+#define XEN_LEND_REASON_PASSING		32	/* this one and all greater ones */
+#define XEN_LEND_REASON_NO_MEMORY	32	/* the host's, a cgroup's */
+#define XEN_LEND_REASON_XEN_MEMORY	33	/* the borrower's pool in Xen */
+#define XEN_LEND_REASON_IO		34	/* an error of the file or of swap, or a
+						 * full file system */
+#define XEN_LEND_REASON_CONTENDED	35	/* lost to invalidations, often */
+#define XEN_LEND_REASON_STALLED		36	/* lent again and again, never used */
+#define XEN_LEND_REASON_BUSY		37	/* Xen has a use for the frame */
+#define XEN_LEND_REASON_OTHER		38	/* an error that was not expected */
+
+#define XEN_LEND_ACCESS_WRITE		(1U << 0)
+#define XEN_LEND_ACCESS_VALUE		(1U << 1) /* made by value, by Xen's emulator */
 
 struct xen_lend_event {
-	__u32 type;
-	__s32 error;			/* negative errno */
+	__u32 size;			/* of this event, a multiple of 8 */
+	__u16 type;			/* XEN_LEND_EVENT_* */
+	__u16 reason;			/* XEN_LEND_REASON_*, or 0 */
 	__u32 id;			/* window, or 0 */
 	__u32 vcpu;
 	__aligned_u64 cookie;		/* window's */
 	__aligned_u64 gpa;		/* byte address of the access */
+	__u32 access;			/* XEN_LEND_ACCESS_* */
+	__u32 count;			/* of LOST: events; else 0 */
+	__aligned_u64 reserved[3];	/* 0 */
 };
 
 /* On the device: the window with the smallest serial greater than the given. */
@@ -122,7 +198,6 @@ struct xen_lend_next {
 	__aligned_u64 flags;		/* OUT */
 	__aligned_u64 gpa;		/* OUT */
 	__aligned_u64 len;		/* OUT */
-	struct xen_lend_stats stats;	/* OUT; its size is set by the caller */
 };
 
 #define XEN_LEND_INFO			_IO(XEN_LEND_IOC, 0x00)
@@ -132,6 +207,8 @@ struct xen_lend_next {
 #define XEN_LEND_WINDOW_DESTROY		_IO(XEN_LEND_IOC, 0x11)
 #define XEN_LEND_POPULATE		_IO(XEN_LEND_IOC, 0x12)
 #define XEN_LEND_ZAP			_IO(XEN_LEND_IOC, 0x13)
-#define XEN_LEND_STATS			_IO(XEN_LEND_IOC, 0x14)
+#define XEN_LEND_RESUME			_IO(XEN_LEND_IOC, 0x14)
+/* On both; on the device any window, by its serial. */
+#define XEN_LEND_STATS			_IO(XEN_LEND_IOC, 0x15)
 
 #endif /* _LINUX_XEN_LEND_H */

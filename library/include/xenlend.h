@@ -85,8 +85,15 @@ struct xenlend_info {
     uint64_t window_flags;          /* XENLEND_* that xenlend_window_create() takes */
     uint64_t max_len;               /* bytes: the largest window */
     uint32_t max_windows;           /* of one borrower */
-    uint32_t reserved[5];
+    uint32_t policies;              /* bit n: XENLEND_POLICY_n is supported */
+    uint64_t features;              /* XENLEND_FEATURE_* */
+    uint32_t workers;               /* most threads of one window */
+    uint32_t reserved[3];
 };
+
+/* All that resolving faults costs is charged to the process whose memory is
+ * lent, CPU time included. */
+#define XENLEND_FEATURE_CHARGED (1u << 0)
 
 /* What the driver and the hypervisor can do.  EFAULT: info. */
 int xenlend_info(xenlend_handle *handle, struct xenlend_info *info);
@@ -149,13 +156,20 @@ int xenlend_recv_fd(int socket);
  * Windows.
  */
 
-/* flags of xenlend_window_create() and xenlend_window_populate() */
+/* flags of xenlend_window_create() */
 #define XENLEND_WINDOW_WRITE    (1u << 0)   /* the guest may write */
 
-/* What the guest gets from an access that the span cannot serve: nothing is
- * mapped there, or mapped without the right to read (or write). */
+/* flags of xenlend_window_populate() */
+#define XENLEND_POPULATE_WRITE  (1u << 0)   /* as if the guest had written */
+
+/* What the guest gets from an access that can never be resolved: nothing is
+ * mapped there, or mapped without the right to read (or write), ...  What may
+ * pass (no memory, an I/O error, ...) makes the vCPU wait whatever the policy,
+ * see XENLEND_EVENT_HELD. */
 #define XENLEND_POLICY_ONES     0   /* reads give ones, writes are dropped */
 #define XENLEND_POLICY_FAULT    1   /* #GP in the guest */
+#define XENLEND_POLICY_CRASH    2   /* the domain is crashed */
+#define XENLEND_POLICY_HOLD     3   /* the vCPU waits, as for what may pass */
 
 /*
  * Makes the guest-physical range [gpa, gpa + len) a window, and reserves the
@@ -167,7 +181,8 @@ int xenlend_recv_fd(int socket);
  * ERANGE: not inside the borrower's range.  EFBIG: larger than the driver
  * allows.  EEXIST: something is there already.  ENOSPC: too many windows.
  * ENODEV, ESRCH: the domain is gone.  EOPNOTSUPP, EBUSY: the hypervisor cannot
- * lend to this domain as it is (docs/abi.md has the list).
+ * lend to this domain as it is (docs/abi.md has the list).  EAGAIN: this
+ * process may not have more threads: each window has a few, in the kernel.
  */
 xenlend_window *xenlend_window_create(xenlend_borrower *borrower, uint64_t gpa,
                                       uint64_t len, unsigned flags,
@@ -226,13 +241,13 @@ int xenlend_window_remove(xenlend_window *window, uint64_t offset,
 
 /*
  * Lends pages before the guest asks, as if it had read them, or written with
- * XENLEND_WINDOW_WRITE in flags.  Pages that are not present are faulted in.
+ * XENLEND_POPULATE_WRITE in flags.  Pages that are not present are faulted in.
  * *done, if not NULL, is set to the bytes lent from offset on, also after an
  * error.
  *
  * EINVAL, ERANGE: the range.  EFAULT, EACCES: nothing is mapped at
- * offset + *done, or without the right.  EROFS: XENLEND_WINDOW_WRITE for a
- * window that was made without it.  EOPNOTSUPP, EPERM, ELOOP: what is mapped
+ * offset + *done, or without the right.  EIO, EHWPOISON: it cannot be read.  EROFS: to write in a window
+ * that was made without XENLEND_WINDOW_WRITE.  EOPNOTSUPP, EPERM, ELOOP: what is mapped
  * there cannot be lent, is not this domain's, was taken away again each time.
  * EINTR: a signal came.  EPERM: not the process that made the window.
  */
@@ -246,9 +261,27 @@ int xenlend_window_populate(xenlend_window *window, uint64_t offset,
 int xenlend_window_zap(xenlend_window *window, uint64_t offset, uint64_t len,
                        uint64_t *done);
 
-/* All but pages_lent count since the window was made. */
+#define XENLEND_RESUME_RETRY    0   /* the access is made again */
+#define XENLEND_RESUME_ONES     1   /* reads give ones, writes are dropped */
+#define XENLEND_RESUME_FAULT    2   /* #GP in the guest */
+
+/*
+ * Ends the wait of the vCPUs that are held for an access to this range, see
+ * XENLEND_EVENT_HELD.  *count, if not NULL, is set to how many there were.
+ * (Placing or removing memory does the same as XENLEND_RESUME_RETRY, for the
+ * range that it changes.)
+ *
+ * EINVAL, ERANGE: the range; action.
+ */
+int xenlend_window_resume(xenlend_window *window, uint64_t offset,
+                          uint64_t len, unsigned action, unsigned *count);
+
+#define XENLEND_BUCKETS         24
+
+/* All but the first two count since the window was made. */
 struct xenlend_stats {
     uint64_t pages_lent;        /* now */
+    uint64_t vcpus_held;        /* now */
     uint64_t faults_read;       /* guest accesses that came to the lender */
     uint64_t faults_write;
     uint64_t upgrades;          /* read-only pages made writable */
@@ -262,12 +295,17 @@ struct xenlend_stats {
     uint64_t refaults;          /* faults on a page that had been lent before */
     uint64_t retries;           /* attempts lost to an invalidation */
     uint64_t errors;            /* faults that met the policy */
+    uint64_t holds;             /* vCPUs that were made to wait */
     uint64_t stalls;            /* faults that came without progress */
     uint64_t fault_max_ns;      /* nanoseconds in the lender's kernel */
     uint64_t fault_total_ns;
     uint64_t revoke_max_ns;
     uint64_t revoke_total_ns;
-    uint64_t reserved[13];
+    /* Bucket n: how many took less than 2^n us, and no less than half of that;
+     * the last one: all that took longer. */
+    uint64_t fault_us[XENLEND_BUCKETS];
+    uint64_t revoke_us[XENLEND_BUCKETS];
+    uint64_t reserved[12];
 };
 
 /* The window's counters.  EFAULT: stats. */
@@ -277,19 +315,55 @@ int xenlend_window_stats(xenlend_window *window, struct xenlend_stats *stats);
  * Events.
  */
 
-#define XENLEND_EVENT_FAULT         1   /* an access met the policy */
-#define XENLEND_EVENT_WINDOW_DEAD   2   /* the process behind it is gone */
-#define XENLEND_EVENT_BORROWER_GONE 3   /* the domain is gone */
-#define XENLEND_EVENT_LOST          4   /* events were dropped here */
+#define XENLEND_EVENT_GAVE_UP       1   /* an access met the policy */
+#define XENLEND_EVENT_HELD          2   /* a vCPU waits */
+#define XENLEND_EVENT_WINDOW_DEAD   3   /* the process behind it is gone */
+#define XENLEND_EVENT_BORROWER_GONE 4   /* the domain is gone */
+#define XENLEND_EVENT_LOST          5   /* events were dropped here */
+
+/*
+ * After XENLEND_EVENT_HELD the vCPU waits until the window's process calls
+ * xenlend_window_resume() for it, places or removes memory there, destroys the
+ * window or ends.  The kernel has tried for a while before: resume at once and
+ * it will soon be back here.
+ */
+
+/* Why an access was not resolved: it never will be ... */
+#define XENLEND_REASON_UNMAPPED     1   /* nothing is mapped there */
+#define XENLEND_REASON_BEYOND       2   /* past the end of the file */
+#define XENLEND_REASON_FORBIDDEN    3   /* mapped without the permission */
+#define XENLEND_REASON_READ_ONLY    4   /* a write; the window is for reading */
+#define XENLEND_REASON_KIND         5   /* memory of a kind that cannot be lent */
+#define XENLEND_REASON_FOREIGN      6   /* not this domain's own, or the kernel's */
+#define XENLEND_REASON_POISONED     7   /* a hardware memory error */
+#define XENLEND_REASON_DEAD         8   /* the window's process is gone */
+/* ... or not now. */
+#define XENLEND_REASON_PASSING      32  /* this one and all greater ones */
+#define XENLEND_REASON_NO_MEMORY    32  /* no memory, a cgroup's limit */
+#define XENLEND_REASON_XEN_MEMORY   33  /* none in the guest's pool in Xen */
+#define XENLEND_REASON_IO           34  /* an I/O error, a full file system */
+#define XENLEND_REASON_CONTENDED    35  /* taken away each time, in the kernel */
+#define XENLEND_REASON_STALLED      36  /* each time before the guest used it */
+#define XENLEND_REASON_BUSY         37  /* Xen has a use for the frame */
+#define XENLEND_REASON_OTHER        38  /* an error that was not expected */
+
+#define XENLEND_ACCESS_WRITE        (1u << 0)
+#define XENLEND_ACCESS_VALUE        (1u << 1)   /* made by Xen's emulator */
 
 struct xenlend_event {
     uint32_t type;      /* XENLEND_EVENT_* */
-    int32_t error;      /* FAULT: why, an errno as populate's; else 0 */
+    uint32_t reason;    /* GAVE_UP, HELD: XENLEND_REASON_*; else 0 */
     uint32_t id;        /* window, or 0 */
-    uint32_t vcpu;      /* FAULT: the guest's vCPU */
+    uint32_t vcpu;      /* GAVE_UP, HELD: the guest's vCPU */
     uint64_t cookie;    /* the window's */
-    uint64_t gpa;       /* FAULT: address of the access */
+    uint64_t gpa;       /* GAVE_UP, HELD: address of the access */
+    uint32_t access;    /* GAVE_UP, HELD: XENLEND_ACCESS_* */
+    uint32_t count;     /* LOST: how many events */
+    uint64_t reserved[2];
 };
+
+/* A short text for a reason; never NULL. */
+const char *xenlend_reason(unsigned reason);
 
 /*
  * Reads up to max events.  Waits for the first one at most timeout_ms, with 0
@@ -317,7 +391,6 @@ struct xenlend_window_info {
     uint32_t policy;            /* XENLEND_POLICY_* */
     uint32_t dead;              /* 1: nothing can be lent any more */
     uint64_t reserved[4];
-    struct xenlend_stats stats;
 };
 
 /*
@@ -326,6 +399,10 @@ struct xenlend_window_info {
  */
 int xenlend_next(xenlend_handle *handle, uint64_t after,
                  struct xenlend_window_info *info);
+
+/* Counters of any window, by its serial.  ENOENT: it is gone.  EFAULT: stats. */
+int xenlend_stats(xenlend_handle *handle, uint64_t serial,
+                  struct xenlend_stats *stats);
 
 #ifdef __cplusplus
 }

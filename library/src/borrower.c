@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <linux/xen-lend.h>
@@ -20,8 +21,13 @@ static struct xenlend_borrower *borrower_new(xentoollog_logger *logger, int fd)
     struct xenlend_borrower *b = calloc(1, sizeof(*b));
     int err;
 
-    if (b && !xenlend_log_init(&b->log, logger)) {
+    int flags = fcntl(fd, F_GETFL);
+
+    /* poll() tells whether there are events; who reads them is another matter. */
+    if (b && flags >= 0 && !fcntl(fd, F_SETFL, flags | O_NONBLOCK) &&
+        !xenlend_log_init(&b->log, logger)) {
         pthread_mutex_init(&b->lock, NULL);
+        b->event_size = sizeof(struct xen_lend_event);
         b->fd = fd;
         b->pid = getpid();
         return b;
@@ -127,14 +133,61 @@ int xenlend_borrower_close(struct xenlend_borrower *b)
     return 0;
 }
 
+const char *xenlend_reason(unsigned reason)
+{
+    switch (reason) {
+    case XENLEND_REASON_UNMAPPED:   return "nothing is mapped there";
+    case XENLEND_REASON_BEYOND:     return "past the end of the file";
+    case XENLEND_REASON_FORBIDDEN:  return "mapped without the permission";
+    case XENLEND_REASON_READ_ONLY:  return "a write, the window is read-only";
+    case XENLEND_REASON_KIND:       return "memory that cannot be lent";
+    case XENLEND_REASON_FOREIGN:    return "memory that is not this domain's";
+    case XENLEND_REASON_POISONED:   return "a hardware memory error";
+    case XENLEND_REASON_DEAD:       return "the process behind it is gone";
+    case XENLEND_REASON_NO_MEMORY:  return "out of memory, or of a cgroup's";
+    case XENLEND_REASON_XEN_MEMORY: return "the guest's pool in Xen is empty";
+    case XENLEND_REASON_IO:         return "an I/O error, or no room";
+    case XENLEND_REASON_CONTENDED:  return "the kernel takes it away each time";
+    case XENLEND_REASON_STALLED:    return "taken away before it can be used";
+    case XENLEND_REASON_BUSY:       return "Xen has a use for the frame";
+    case XENLEND_REASON_OTHER:      return "an unexpected error";
+    default:                        return "no reason given";
+    }
+}
+
+/* Kernels may append to an event: it says how long it is. */
+static unsigned decode(struct xenlend_event *to, const char *buf, size_t len)
+{
+    struct xen_lend_event k;
+    unsigned n = 0;
+    size_t size;
+
+    for (; len >= sizeof(k.size); buf += size, len -= size) {
+        memcpy(&k.size, buf, sizeof(k.size));
+        size = k.size;
+        if (size < sizeof(k) || size > len)
+            break;
+        memcpy(&k, buf, sizeof(k));
+        to[n++] = (struct xenlend_event){
+            .type = k.type, .reason = k.reason, .id = k.id, .vcpu = k.vcpu,
+            .cookie = k.cookie, .gpa = k.gpa, .access = k.access,
+            .count = k.count,
+        };
+    }
+    return n;
+}
+
 int xenlend_read_events(struct xenlend_borrower *b,
                         struct xenlend_event *events, unsigned max,
                         int timeout_ms)
 {
-    struct xen_lend_event k[16];
+    /* Never waits in read(): another process may be faster. */
     struct pollfd p = { .fd = b->fd, .events = POLLIN };
-    unsigned n;
+    char buf[4096];
+    size_t size;
+    struct timespec end, now;
     ssize_t r;
+    int left = timeout_ms;
     int ready;
 
     if (!max || timeout_ms < -1) {
@@ -145,37 +198,44 @@ int xenlend_read_events(struct xenlend_borrower *b,
         errno = EFAULT;
         return -1;
     }
-    ready = poll(&p, 1, timeout_ms);
-    if (ready < 0)
-        return -1;
-    if (!ready)
-        return 0;
-    if (!(p.revents & POLLIN)) {
-        errno = ENODEV;
-        return -1;
-    }
+    clock_gettime(CLOCK_MONOTONIC, &end);
+    end.tv_sec += timeout_ms / 1000;
+    end.tv_nsec += timeout_ms % 1000 * 1000000L;
 
-    n = max < 16 ? max : 16;
-    r = read(b->fd, k, n * sizeof(k[0]));
-    if (r < 0) {
-        if (errno == EAGAIN)    /* another process was faster */
+    for (;;) {
+        ready = poll(&p, 1, left);
+        if (ready < 0)
+            return -1;
+        if (!ready)
             return 0;
-        if (errno != EINTR)
-            xenlend_log_error(&b->log, errno, "reading events");
-        return -1;
+        if (!(p.revents & POLLIN)) {
+            errno = ENODEV;
+            return -1;
+        }
+        size = max * b->event_size;
+        r = read(b->fd, buf, size < sizeof(buf) ? size : sizeof(buf));
+        if (r > 0)
+            return decode(events, buf, r);
+        if (!r) {
+            errno = ENODEV;
+            return -1;
+        }
+        /* Not one fits: a newer kernel's are longer. */
+        if (errno == EINVAL && b->event_size < 512) {
+            b->event_size += 8;
+            continue;
+        }
+        if (errno != EAGAIN) {
+            if (errno != EINTR)
+                xenlend_log_error(&b->log, errno, "reading events");
+            return -1;
+        }
+        if (timeout_ms < 0)
+            continue;
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        left = (end.tv_sec - now.tv_sec) * 1000 +
+               (end.tv_nsec - now.tv_nsec) / 1000000;
+        if (left <= 0)
+            return 0;
     }
-    if (!r) {
-        errno = ENODEV;
-        return -1;
-    }
-    n = r / sizeof(k[0]);
-    for (unsigned i = 0; i < n; i++) {
-        events[i].type = k[i].type;
-        events[i].error = -k[i].error;
-        events[i].id = k[i].id;
-        events[i].vcpu = k[i].vcpu;
-        events[i].cookie = k[i].cookie;
-        events[i].gpa = k[i].gpa;
-    }
-    return n;
 }

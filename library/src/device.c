@@ -76,15 +76,16 @@ int xenlend_info(struct xenlend_handle *h, struct xenlend_info *info)
     info->window_flags = k.window_flags;
     info->max_len = k.max_len;
     info->max_windows = k.max_windows;
+    info->policies = k.policies;
+    info->features = k.features;
+    info->workers = k.workers;
     return 0;
 }
 
 int xenlend_next(struct xenlend_handle *h, uint64_t after,
                  struct xenlend_window_info *info)
 {
-    struct xen_lend_next k = {
-        .size = sizeof(k), .serial = after, .stats.size = sizeof(k.stats),
-    };
+    struct xen_lend_next k = { .size = sizeof(k), .serial = after };
 
     if (!info) {
         errno = EFAULT;
@@ -106,6 +107,23 @@ int xenlend_next(struct xenlend_handle *h, uint64_t after,
     info->flags = k.flags;
     info->policy = k.policy;
     info->dead = k.dead;
-    xenlend_stats_from_kernel(&info->stats, &k.stats);
     return 1;
+}
+
+int xenlend_stats(struct xenlend_handle *h, uint64_t serial,
+                  struct xenlend_stats *stats)
+{
+    struct xen_lend_stats k = { .size = sizeof(k), .serial = serial };
+
+    if (!stats) {
+        errno = EFAULT;
+        return -1;
+    }
+    if (ioctl(h->fd, XEN_LEND_STATS, &k)) {
+        if (errno != ENOENT)
+            xenlend_log_error(&h->log, errno, "reading a window's counters");
+        return -1;
+    }
+    xenlend_stats_from_kernel(stats, &k);
+    return 0;
 }

@@ -22,6 +22,7 @@ struct xenlend_handle {
 struct xenlend_borrower {
     struct log log;
     int fd;
+    size_t event_size;          /* bytes of one, as read */
     pid_t pid;                  /* whose windows these are */
     pthread_mutex_t lock;       /* the list */
     struct xenlend_window *windows;

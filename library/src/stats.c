@@ -8,6 +8,7 @@ void xenlend_stats_from_kernel(struct xenlend_stats *to,
 {
     memset(to, 0, sizeof(*to));
     to->pages_lent = from->pages_lent;
+    to->vcpus_held = from->vcpus_held;
     to->faults_read = from->faults_read;
     to->faults_write = from->faults_write;
     to->upgrades = from->upgrades;
@@ -21,9 +22,13 @@ void xenlend_stats_from_kernel(struct xenlend_stats *to,
     to->refaults = from->refaults;
     to->retries = from->retries;
     to->errors = from->errors;
+    to->holds = from->holds;
     to->stalls = from->stalls;
     to->fault_max_ns = from->fault_max_ns;
     to->fault_total_ns = from->fault_total_ns;
     to->revoke_max_ns = from->revoke_max_ns;
     to->revoke_total_ns = from->revoke_total_ns;
+    _Static_assert(sizeof(to->fault_us) == sizeof(from->fault_us), "buckets");
+    memcpy(to->fault_us, from->fault_us, sizeof(to->fault_us));
+    memcpy(to->revoke_us, from->revoke_us, sizeof(to->revoke_us));
 }

@@ -19,7 +19,7 @@ static int check(uint64_t gpa, uint64_t len, unsigned flags, unsigned policy)
         return EINVAL;
     if (flags & ~XENLEND_WINDOW_WRITE)
         return EINVAL;
-    if (policy != XENLEND_POLICY_ONES && policy != XENLEND_POLICY_FAULT)
+    if (policy > XENLEND_POLICY_HOLD)
         return EINVAL;
     return 0;
 }
@@ -163,7 +163,7 @@ static int range_op(struct xenlend_window *w, unsigned long op,
     };
     int err = xenlend_span_check(offset, len, w->len);
 
-    if (!err && flags & ~XENLEND_WINDOW_WRITE)
+    if (!err && flags & ~XENLEND_POPULATE_WRITE)
         err = EINVAL;
     if (!err && ioctl(w->borrower->fd, op, &k))
         err = errno;
@@ -192,6 +192,30 @@ int xenlend_window_zap(struct xenlend_window *w, uint64_t offset, uint64_t len,
                        uint64_t *done)
 {
     return range_op(w, XEN_LEND_ZAP, "zap", offset, len, 0, done);
+}
+
+int xenlend_window_resume(struct xenlend_window *w, uint64_t offset,
+                          uint64_t len, unsigned action, unsigned *count)
+{
+    struct xen_lend_resume k = {
+        .size = sizeof(k), .id = w->id, .offset = offset, .len = len,
+        .action = action,
+    };
+    int err = xenlend_span_check(offset, len, w->len);
+
+    if (!err && action > XENLEND_RESUME_FAULT)
+        err = EINVAL;
+    if (!err && ioctl(w->borrower->fd, XEN_LEND_RESUME, &k))
+        err = errno;
+    if (count)
+        *count = err ? 0 : k.count;
+    if (!err)
+        return 0;
+    xenlend_log_error(&w->borrower->log, err, "window %u: cannot resume at "
+                      "%#llx, %#llx bytes", w->id, (unsigned long long)offset,
+                      (unsigned long long)len);
+    errno = err;
+    return -1;
 }
 
 int xenlend_window_stats(struct xenlend_window *w, struct xenlend_stats *stats)

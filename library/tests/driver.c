@@ -111,7 +111,7 @@ static int on_device(unsigned long request, void *arg)
     case XEN_LEND_NEXT: {
         struct xen_lend_next *k = arg;
 
-        if (k->size != sizeof(*k) || k->stats.size != sizeof(k->stats))
+        if (k->size != sizeof(*k))
             return EINVAL;
         if (k->serial >= driver_n_windows)
             return ENOENT;
@@ -124,7 +124,16 @@ static int on_device(unsigned long request, void *arg)
         k->domid = 5;
         k->pid = getpid();
         k->serial++;
-        k->stats.lends = 1000 + k->serial;
+        return 0;
+    }
+    case XEN_LEND_STATS: {
+        struct xen_lend_stats *k = arg;
+
+        if (k->size != sizeof(*k))
+            return EINVAL;
+        if (!k->serial || k->serial > driver_n_windows)
+            return ENOENT;
+        k->lends = 1000 + k->serial;
         return 0;
     }
     }
@@ -137,7 +146,7 @@ static int on_borrower(int b, unsigned long request, void *arg)
     case XEN_LEND_WINDOW_CREATE: {
         struct xen_lend_window *k = arg;
 
-        if (k->size != sizeof(*k) || k->reserved || !k->addr ||
+        if (k->size != sizeof(*k) || k->eventfd || !k->addr ||
             ((k->gpa | k->len | k->addr) & 4095))
             return EINVAL;
         if (driver_n_windows == 64)
@@ -170,6 +179,16 @@ static int on_borrower(int b, unsigned long request, void *arg)
             return EINVAL;
         k->done = k->offset >= 0x10000 ? 0x1000 : k->len;
         return k->offset >= 0x10000 ? EFAULT : 0;
+    }
+    case XEN_LEND_RESUME: {
+        struct xen_lend_resume *k = arg;
+
+        if (k->size != sizeof(*k) || k->action > XEN_LEND_RESUME_FAULT)
+            return EINVAL;
+        if (!window(b, k->id))
+            return ENOENT;
+        k->count = 3 + k->action;
+        return 0;
     }
     case XEN_LEND_STATS: {
         struct xen_lend_stats *k = arg;

@@ -146,6 +146,7 @@ static void windows(void)
     xenlend_borrower *b = xenlend_borrower_open(h, 5, GPA, 64 * MIB, 0);
     xenlend_window *w, *w2;
     struct xenlend_window_info wi;
+    unsigned held;
     struct xenlend_stats st;
     uint64_t done, after;
     char *span, *mine, *q;
@@ -158,7 +159,7 @@ static void windows(void)
     FAILS(EINVAL, !xenlend_window_create(b, GPA, 0, 0, 0, 0), "window: empty");
     FAILS(EINVAL, !xenlend_window_create(b, -MIB, 2 * MIB, 0, 0, 0), "window: wraps around");
     FAILS(EINVAL, !xenlend_window_create(b, GPA, MIB, 2, 0, 0), "window: unknown flag");
-    FAILS(EINVAL, !xenlend_window_create(b, GPA, MIB, 0, 2, 0), "window: unknown policy");
+    FAILS(EINVAL, !xenlend_window_create(b, GPA, MIB, 0, XENLEND_POLICY_HOLD + 1, 0), "window: unknown policy");
     FAILS(EINVAL, !xenlend_window_create_at(b, NULL, GPA, MIB, 0, 0, 0), "window: caller's span NULL");
     FAILS(EINVAL, !xenlend_window_create_at(b, (void *)4097, GPA, MIB, 0, 0, 0), "window: caller's span crooked");
     ok(driver_calls == calls, "window: none of these reached the driver");
@@ -205,13 +206,16 @@ static void windows(void)
     FAILS(ERANGE, xenlend_window_remove(w, 16 * MIB, PAGE), "remove: behind the window");
     FAILS(EINVAL, xenlend_window_remove(w, 0, 0), "remove: nothing");
 
-    ok(xenlend_window_populate(w, 0, PAGE, XENLEND_WINDOW_WRITE, &done) == 0 && done == PAGE, "populate");
+    ok(xenlend_window_populate(w, 0, PAGE, XENLEND_POPULATE_WRITE, &done) == 0 && done == PAGE, "populate");
     FAILS(EFAULT, xenlend_window_populate(w, 0x10000, 2 * PAGE, 0, &done), "populate: stops in the middle");
     ok(done == PAGE, "populate: and says where");
     FAILS(EINVAL, xenlend_window_populate(w, 0, PAGE, 8, NULL), "populate: unknown flag");
     FAILS(ERANGE, xenlend_window_populate(w, 0, 17 * MIB, 0, NULL), "populate: beyond the end");
     ok(xenlend_window_zap(w, 0, 16 * MIB, NULL) == 0, "zap");
     FAILS(EINVAL, xenlend_window_zap(w, 12, PAGE, NULL), "zap: crooked");
+    ok(xenlend_window_resume(w, 0, 16 * MIB, XENLEND_RESUME_FAULT, &held) == 0 && held == 5, "resume");
+    FAILS(EINVAL, xenlend_window_resume(w, 0, PAGE, 3, &held), "resume: unknown action");
+    FAILS(ERANGE, xenlend_window_resume(w, 16 * MIB, PAGE, 0, NULL), "resume: behind the window");
 
     ok(xenlend_window_stats(w, &st) == 0 && st.pages_lent == offsetof(struct xen_lend_stats, pages_lent) &&
        st.faults_read == offsetof(struct xen_lend_stats, faults_read) &&
@@ -223,7 +227,10 @@ static void windows(void)
        st.revoke_calls == offsetof(struct xen_lend_stats, revoke_calls) &&
        st.invalidations == offsetof(struct xen_lend_stats, invalidations) &&
        st.refaults == offsetof(struct xen_lend_stats, refaults) && st.retries == offsetof(struct xen_lend_stats, retries) &&
-       st.errors == offsetof(struct xen_lend_stats, errors) && st.stalls == offsetof(struct xen_lend_stats, stalls) &&
+       st.errors == offsetof(struct xen_lend_stats, errors) && st.holds == offsetof(struct xen_lend_stats, holds) &&
+       st.vcpus_held == offsetof(struct xen_lend_stats, vcpus_held) &&
+       st.fault_us[3] == offsetof(struct xen_lend_stats, fault_us[3]) &&
+       st.revoke_us[23] == offsetof(struct xen_lend_stats, revoke_us[23]) && st.stalls == offsetof(struct xen_lend_stats, stalls) &&
        st.fault_max_ns == offsetof(struct xen_lend_stats, fault_max_ns) &&
        st.fault_total_ns == offsetof(struct xen_lend_stats, fault_total_ns) &&
        st.revoke_max_ns == offsetof(struct xen_lend_stats, revoke_max_ns) &&
@@ -236,9 +243,12 @@ static void windows(void)
     ok(w2 && xenlend_window_addr(w2) == mine && !strcmp(mine, "mine"), "window: on the caller's span");
 
     for (after = 0, count = 0; xenlend_next(h, after, &wi) == 1; after = wi.serial)
-        count += wi.domid == 5 && wi.stats.lends == 1000 + wi.serial && wi.pid == (uint32_t)getpid();
+        count += wi.domid == 5 && !xenlend_stats(h, wi.serial, &st) && st.lends == 1000 + wi.serial &&
+                 wi.pid == (uint32_t)getpid();
     ok(count == 2 && wi.gpa == GPA + 32 * MIB && wi.len == 4 * PAGE && wi.id == 2 && !wi.dead, "next: both windows");
     FAILS(EFAULT, xenlend_next(h, 0, NULL) < 0, "next: NULL");
+    FAILS(ENOENT, xenlend_stats(h, 77, &st), "stats of a window that there is not");
+    FAILS(EFAULT, xenlend_stats(h, 1, NULL), "stats by serial: NULL");
     driver_fail = EIO;
     FAILS(EIO, xenlend_next(h, 0, &wi) < 0, "next: driver's error comes through");
 
@@ -273,7 +283,7 @@ static void events(void)
     xenlend_handle *h = handle();
     xenlend_borrower *b = xenlend_borrower_open(h, 5, GPA, 64 * MIB, 0);
     struct xenlend_event e[40];
-    struct xen_lend_event k = { .type = XEN_LEND_EVENT_FAULT, .error = -EACCES, .id = 3, .vcpu = 1, .cookie = 9,
+    struct xen_lend_event k = { .size = sizeof(k), .type = XEN_LEND_EVENT_GAVE_UP, .reason = XEN_LEND_REASON_FORBIDDEN, .id = 3, .vcpu = 1, .cookie = 9,
                                 .gpa = GPA + 123 };
     int i, r, total;
 
@@ -282,7 +292,7 @@ static void events(void)
     ok(xenlend_read_events(b, e, 1, 0) == 0, "events: none");
     ok(xenlend_read_events(b, e, 1, 20) == 0, "events: none in time");
     driver_event(xenlend_borrower_fd(b), &k);
-    ok(xenlend_read_events(b, e, 40, -1) == 1 && e[0].type == XENLEND_EVENT_FAULT && e[0].error == EACCES &&
+    ok(xenlend_read_events(b, e, 40, -1) == 1 && e[0].type == XENLEND_EVENT_GAVE_UP && e[0].reason == XENLEND_REASON_FORBIDDEN &&
        e[0].id == 3 && e[0].vcpu == 1 && e[0].cookie == 9 && e[0].gpa == GPA + 123, "events: a fault");
     for (i = 0; i < 37; i++) {
         k.cookie = i;
@@ -293,10 +303,10 @@ static void events(void)
             i &= e[j].cookie == (unsigned)(total + j);
     ok(i && total == 37 && r == 0, "events: many, in order, in portions");
     k.type = XEN_LEND_EVENT_BORROWER_GONE;
-    k.error = 0;
+    k.reason = 0;
     driver_event(xenlend_borrower_fd(b), &k);
     driver_hang_up(xenlend_borrower_fd(b));
-    ok(xenlend_read_events(b, e, 2, -1) == 1 && e[0].type == XENLEND_EVENT_BORROWER_GONE && !e[0].error,
+    ok(xenlend_read_events(b, e, 2, -1) == 1 && e[0].type == XENLEND_EVENT_BORROWER_GONE && !e[0].reason,
        "events: the last one");
     FAILS(ENODEV, xenlend_read_events(b, e, 2, -1) < 0, "events: borrower gone");
     xenlend_borrower_close(b);

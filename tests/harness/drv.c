@@ -54,7 +54,7 @@ int drv_destroy(int fd, unsigned id)
 
 int drv_populate(int fd, unsigned id, uint64_t off, uint64_t len, bool write, uint64_t *done)
 {
-	struct xen_lend_range r = { .size = sizeof(r), .id = id, .flags = write ? XEN_LEND_WINDOW_WRITE : 0, .offset = off, .len = len };
+	struct xen_lend_range r = { .size = sizeof(r), .id = id, .flags = write ? XEN_LEND_POPULATE_WRITE : 0, .offset = off, .len = len };
 	int rc = drv_ioctl(fd, XEN_LEND_POPULATE, &r);
 
 	if (done)
@@ -67,6 +67,14 @@ int drv_zap(int fd, unsigned id, uint64_t off, uint64_t len)
 	struct xen_lend_range r = { .size = sizeof(r), .id = id, .offset = off, .len = len };
 
 	return drv_ioctl(fd, XEN_LEND_ZAP, &r);
+}
+
+int drv_resume(int fd, unsigned id, uint64_t off, uint64_t len, unsigned action)
+{
+	struct xen_lend_resume r = { .size = sizeof(r), .id = id, .offset = off, .len = len, .action = action };
+	int rc = drv_ioctl(fd, XEN_LEND_RESUME, &r);
+
+	return rc ? rc : (int)r.count;
 }
 
 int drv_stats(int fd, unsigned id, struct xen_lend_stats *st)

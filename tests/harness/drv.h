@@ -14,6 +14,8 @@ int drv_window(int fd, uint64_t gpa, uint64_t len, void *addr, uint64_t flags, u
 int drv_destroy(int fd, unsigned id);
 int drv_populate(int fd, unsigned id, uint64_t off, uint64_t len, bool write, uint64_t *done);
 int drv_zap(int fd, unsigned id, uint64_t off, uint64_t len);
+/* How many vCPUs were held, or a negative errno. */
+int drv_resume(int fd, unsigned id, uint64_t off, uint64_t len, unsigned action);
 int drv_stats(int fd, unsigned id, struct xen_lend_stats *st);
 struct xen_lend_stats drv_st(int fd, unsigned id);		/* the suite ends if that fails */
 int drv_ioctl(int fd, unsigned long cmd, void *arg);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Test help: see xlpfn.h.  For the lab's machine only: it trusts whoever opens it. */
+#include <linux/delay.h>
 #include <linux/fs.h>
+#include <linux/kprobes.h>
 #include <linux/miscdevice.h>
 #include <linux/mm.h>
 #include <linux/module.h>
@@ -66,6 +68,40 @@ static int mapped(u64 *v)
 	return rc;
 }
 
+static atomic_t delays = ATOMIC_INIT(0), delayed = ATOMIC_INIT(0);
+static unsigned int delay_ms;
+
+static int before_commit(struct kprobe *p, struct pt_regs *regs)
+{
+	if (atomic_dec_if_positive(&delays) < 0)
+		return 0;
+	atomic_inc(&delayed);
+	mdelay(READ_ONCE(delay_ms));
+	return 0;
+}
+
+static struct kprobe probe = { .symbol_name = "xlend_commit", .pre_handler = before_commit };
+static bool probed;
+
+static int delay(u64 v)
+{
+	int rc;
+
+	/* anew each time: the driver may have been unloaded */
+	if (probed)
+		unregister_kprobe(&probe);
+	probed = false;
+	atomic_set(&delayed, 0);
+	atomic_set(&delays, v >> 32);
+	delay_ms = (u32)v;
+	if (!v)
+		return 0;
+	probe = (struct kprobe){ .symbol_name = "xlend_commit", .pre_handler = before_commit };
+	rc = register_kprobe(&probe);
+	probed = !rc;
+	return rc;
+}
+
 static long do_ioctl(unsigned int cmd, u64 __user *arg)
 {
 	u64 v = 0;
@@ -94,6 +130,12 @@ static long do_ioctl(unsigned int cmd, u64 __user *arg)
 		return give_up();
 	case XLPFN_FREE:
 		return take_back();
+	case XLPFN_DELAY:
+		if (get_user(v, arg))
+			return -EFAULT;
+		return (u32)v > 100 ? -EINVAL : delay(v);
+	case XLPFN_DELAYED:
+		return put_user((u64)atomic_read(&delayed), arg);
 	case XLPFN_PEEK:
 		if (!page || given_up)
 			return -EINVAL;
@@ -117,6 +159,7 @@ static int xlpfn_release(struct inode *inode, struct file *f)
 	mutex_lock(&lock);
 	if (page)
 		take_back();
+	delay(0);
 	mutex_unlock(&lock);
 	return 0;
 }

@@ -41,14 +41,14 @@ void suite_library(void)
 		die("%s", strerror(errno));
 	eqx(first_word(g), ~0UL, "nothing placed: ones");
 	rc = xenlend_read_events(b, ev, 4, 10000);
-	ok(rc == 1 && ev[0].type == XENLEND_EVENT_FAULT && ev[0].error == EFAULT && ev[0].cookie == 99 && ev[0].gpa == GUEST_WINDOW, "an event says so");
+	ok(rc == 1 && ev[0].type == XENLEND_EVENT_GAVE_UP && ev[0].reason == XENLEND_REASON_UNMAPPED && ev[0].cookie == 99 && ev[0].gpa == GUEST_WINDOW, "an event says so");
 	p = xenlend_window_place(w, 0, 8 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	ok(p && (void *)p == xenlend_window_addr(w), "place");
 	p[0] = 0x11b;
 	eqx(first_word(g), 0x11b, "the guest sees it");
 	g_write(g, W(1), 5);
 	eq(p[512], 5, "and writes to it");
-	eq(xenlend_window_populate(w, 0, 8 * PAGE, XENLEND_WINDOW_WRITE, &done), 0, "populate");
+	eq(xenlend_window_populate(w, 0, 8 * PAGE, XENLEND_POPULATE_WRITE, &done), 0, "populate");
 	eq(done, 8 * PAGE, "... done");
 	eq(xenlend_window_stats(w, &st), 0, "stats");
 	eq(st.pages_lent, 8, "... pages lent");

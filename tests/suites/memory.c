@@ -4,6 +4,7 @@
  */
 #include "suites.h"
 #include "drv.h"
+#include "../module/xlpfn.h"
 #include <sys/syscall.h>
 #include <linux/mman.h>
 #include <xengnttab.h>
@@ -391,6 +392,50 @@ static void forks(void)
 	close(from[1]);
 }
 
+/*
+ * S1, the race that matters: the page is replaced after the driver has looked up what is there, and before it lends that.
+ * Not left to chance: the driver is made to wait in between.
+ */
+static void overtaken(void)
+{
+	int fd = open("/dev/xlpfn", O_RDWR), i, stale = 0, wrong = 0, waited = 0;
+	uint64_t v;
+
+	at("a snapshot that is overtaken");
+	if (fd < 0)
+		die("/dev/xlpfn: %s", strerror(errno));
+	for (i = 0; i < 20; i++) {
+		v = 1ULL << 32 | 40;
+		lent_anon(&l, 120, 1);
+		V(120) = 1000 + i;
+		drv_zap(l.fd, l.id, 120 * PAGE, PAGE);
+		if (ioctl(fd, XLPFN_DELAY, &v)) {
+			ok(false, "a delay before the driver's xlend_commit: %s", strerror(errno));
+			close(fd);
+			return;
+		}
+		gop_start(l.g, 0, GOP_READ, W(120), 8);
+		do
+			ioctl(fd, XLPFN_DELAYED, &v);
+		while (!v && !gop_done(l.g, 0));
+		waited += v == 1;
+		/* another page, with other contents */
+		madvise(l.span + 120 * PAGE, PAGE, MADV_DONTNEED);
+		V(120) = 2000 + i;
+		gop_wait(l.g, 0);
+		/* it may have read before that; from here on it may not */
+		stale += g_read(l.g, W(120)) != 2000UL + i;
+		g_write(l.g, W(120) + 8, i);
+		wrong += *(volatile uint64_t *)(l.span + 120 * PAGE + 8) != (uint64_t)i;
+	}
+	v = 0;
+	ioctl(fd, XLPFN_DELAY, &v);
+	close(fd);
+	ok(waited >= 15, "pages replaced between the driver's look and its lend (%d of 20)", waited);
+	eq(stale, 0, "... and the guest never reads the old one");
+	eq(wrong, 0, "... nor writes to it");
+}
+
 /* What must not be lent, and must not harm anybody when someone maps it into a span. */
 static void refused(void)
 {
@@ -411,8 +456,8 @@ static void refused(void)
 		eqx(g_read(l.g, W(110)), ~0UL, "a foreign mapping in the span cannot be lent");
 		n = drv_events(l.fd, ev, 16, 5000);
 		for (i = found = 0; i < n; i++)
-			found += ev[i].type == XEN_LEND_EVENT_FAULT && (ev[i].error == -EOPNOTSUPP || ev[i].error == -EPERM);
-		ok(found > 0, "... says an event (%d)", n > 0 ? ev[0].error : 0);
+			found += ev[i].type == XEN_LEND_EVENT_GAVE_UP && (ev[i].reason == XEN_LEND_REASON_KIND || ev[i].reason == XEN_LEND_REASON_FOREIGN);
+		ok(found > 0, "... says an event (%d)", n > 0 ? ev[0].reason : 0);
 		n = drv_populate(l.fd, l.id, 110 * PAGE, PAGE, false, NULL);
 		ok(n == -EOPNOTSUPP || n == -EPERM, "... and populate (%d)", n);
 		xenforeignmemory_unmap(xfm, p, 1);
@@ -508,6 +553,7 @@ void suite_memory(void)
 	protections();
 	changes();
 	forks();
+	overtaken();
 	refused();
 	by_value();
 	at("end");

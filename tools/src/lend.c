@@ -17,6 +17,7 @@
 #include <xentoollog.h>
 
 #include "refusal.h"
+#include "patience.h"
 #include "tool.h"
 
 #define ALIGN       (2u << 20)
@@ -76,8 +77,12 @@ static int parse(int argc, char **argv, struct request *q)
                 q->policy = XENLEND_POLICY_ONES;
             else if (!strcmp(optarg, "fault"))
                 q->policy = XENLEND_POLICY_FAULT;
+            else if (!strcmp(optarg, "crash"))
+                q->policy = XENLEND_POLICY_CRASH;
+            else if (!strcmp(optarg, "hold"))
+                q->policy = XENLEND_POLICY_HOLD;
             else
-                return usage_error("'%s' is no policy: ones or fault", optarg);
+                return usage_error("'%s' is no policy: ones, fault, crash or hold", optarg);
             break;
         case OPT_WAIT:
             q->wait = true;
@@ -124,57 +129,73 @@ static int open_file(struct request *q)
     return -1;
 }
 
-static const char *reason(const struct xenlend_event *e)
-{
-    return e->error ? strerror(e->error) : "no reason given";
-}
-
 /* Serves until a signal or the end of the domain.  Returns an exit code. */
-static int serve(xenlend_borrower *b, int signals)
+static int serve(xenlend_borrower *b, xenlend_window *w, int signals)
 {
+    struct patience patience;
     unsigned faults = 0;
+    int rc = EXIT_FAILED;
+
+    if (patience_init(&patience)) {
+        say(errno, "a timer");
+        return EXIT_FAILED;
+    }
 
     for (;;) {
-        struct pollfd p[2] = {
+        struct pollfd p[] = {
             { .fd = signals, .events = POLLIN },
             { .fd = xenlend_borrower_fd(b), .events = POLLIN },
+            { .fd = patience.fd, .events = POLLIN },
         };
         struct xenlend_event e[16];
         int n;
 
-        if (poll(p, 2, -1) < 0) {
+        if (poll(p, 3, -1) < 0) {
             if (errno == EINTR)
                 continue;
             say(errno, "waiting");
-            return EXIT_FAILED;
+            goto out;
         }
-        if (p[0].revents)
-            return EXIT_OK;
+        if (p[0].revents) {
+            rc = EXIT_OK;
+            goto out;
+        }
+        if (p[2].revents && patience_over(&patience, w))
+            goto out;
         n = xenlend_read_events(b, e, 16, 0);
         if (n < 0 && errno == ENODEV) {
             say(0, "the domain is gone");
-            return EXIT_OK;
+            rc = EXIT_OK;
+            goto out;
         }
         if (n < 0) {
             say(errno, "reading events");
-            return EXIT_FAILED;
+            goto out;
         }
         for (int i = 0; i < n; i++)
             switch (e[i].type) {
-            case XENLEND_EVENT_FAULT:
+            case XENLEND_EVENT_HELD:
+                if (patience_begin(&patience, &e[i]) && faults++ < 10)
+                    say(0, "the guest waits for %#llx: %s", (unsigned long long)e[i].gpa, xenlend_reason(e[i].reason));
+                break;
+            case XENLEND_EVENT_GAVE_UP:
                 /* A guest can make as many as it likes. */
                 if (faults++ < 10)
-                    say(0, "an access to %#llx could not be served: %s%s", (unsigned long long)e[i].gpa, reason(&e[i]),
-                        faults == 10 ? " (no more of these)" : "");
+                    say(0, "an access to %#llx could not be served: %s%s", (unsigned long long)e[i].gpa,
+                        xenlend_reason(e[i].reason), faults == 10 ? " (no more of these)" : "");
                 break;
             case XENLEND_EVENT_WINDOW_DEAD:
                 say(0, "the window is dead");
-                return EXIT_FAILED;
+                goto out;
             case XENLEND_EVENT_BORROWER_GONE:
                 say(0, "the domain is gone");
-                return EXIT_OK;
+                rc = EXIT_OK;
+                goto out;
             }
     }
+out:
+    patience_fini(&patience);
+    return rc;
 }
 
 /* One attempt at q->gpa.  Leaves no borrower behind if it fails. */
@@ -304,7 +325,7 @@ int cmd_lend(int argc, char **argv)
            (unsigned long long)q.gpa);
     fflush(stdout);
 
-    rc = serve(b, signals);
+    rc = serve(b, w, signals);
     if (!xenlend_window_stats(w, &s))
         printf("%llu faults, %llu pages lent, %llu revoked\n",
                (unsigned long long)(s.faults_read + s.faults_write), (unsigned long long)s.lends,

@@ -21,7 +21,7 @@ static const char help[] =
     "        --offset SIZE      start in the file (0)\n"
     "        --length SIZE      bytes (to the end of the file)\n"
     "        --read-only        the guest may only read\n"
-    "        --policy POLICY    for what cannot be served: ones (default) or fault\n"
+    "        --policy POLICY    for what cannot be served: ones (default), fault, crash or hold\n"
     "        --wait             wait for the domain to appear\n"
     "\n"
     "ADDRESS is guest-physical, SIZE takes K, M, G or T; both may be 0x...\n"

@@ -89,8 +89,9 @@ static int finish(struct libscols_table *t, int bad)
 
 static const char *policy_name(unsigned policy)
 {
-    return policy == XENLEND_POLICY_ONES ? "ones" :
-           policy == XENLEND_POLICY_FAULT ? "fault" : "?";
+    static const char *const names[] = { "ones", "fault", "crash", "hold" };
+
+    return policy < 4 ? names[policy] : "?";
 }
 
 int table_windows(FILE *f, const struct windows *ws)
@@ -109,19 +110,19 @@ int table_windows(FILE *f, const struct windows *ws)
         return 0;
     t = BEGIN(f, columns);
     for (unsigned i = 0; i < ws->n; i++) {
-        const struct xenlend_window_info *w = &ws->w[i];
+        const struct window *w = &ws->w[i];
         struct row r = row(t, &bad);
 
-        cell(&r, "%u", w->domid);
-        cell(&r, "%u", w->id);
-        cell(&r, "%#llx", (unsigned long long)w->gpa);
-        cell(&r, "%s", show_size(w->len));
+        cell(&r, "%u", w->info.domid);
+        cell(&r, "%u", w->info.id);
+        cell(&r, "%#llx", (unsigned long long)w->info.gpa);
+        cell(&r, "%s", show_size(w->info.len));
         cell(&r, "%s", show_size(w->stats.pages_lent * XENLEND_PAGE_SIZE));
-        cell(&r, "%s", w->flags & XENLEND_WINDOW_WRITE ? "rw" : "ro");
-        cell(&r, "%s", policy_name(w->policy));
-        cell(&r, "%s", w->dead ? "dead" : "live");
-        cell(&r, "%u", w->pid);
-        cell(&r, "%s", process_name(w->pid));
+        cell(&r, "%s", w->info.flags & XENLEND_WINDOW_WRITE ? "rw" : "ro");
+        cell(&r, "%s", policy_name(w->info.policy));
+        cell(&r, "%s", w->info.dead ? "dead" : "live");
+        cell(&r, "%u", w->info.pid);
+        cell(&r, "%s", process_name(w->info.pid));
     }
     return finish(t, bad);
 }
@@ -144,7 +145,7 @@ static void duration(struct libscols_table *t, int *bad, const char *what,
     cell(&r, "%s", show_ns(ns));
 }
 
-int table_totals(FILE *f, const struct xenlend_window_info *w)
+int table_totals(FILE *f, const struct window *w)
 {
     static const struct column columns[] = {
         { "COUNTER", 36, 0 }, { "VALUE", 12, SCOLS_FL_RIGHT },
@@ -157,11 +158,13 @@ int table_totals(FILE *f, const struct xenlend_window_info *w)
     if (t)
         scols_table_enable_noheadings(t, 1);
     counter(t, &bad, "  pages lent now", s->pages_lent);
+    counter(t, &bad, "  vCPUs that wait now", s->vcpus_held);
     counter(t, &bad, "  faults on reads", s->faults_read);
     counter(t, &bad, "  faults on writes", s->faults_write);
     counter(t, &bad, "    again on a page lent before", s->refaults);
     counter(t, &bad, "    that made a page writable", s->upgrades);
     counter(t, &bad, "    met the policy", s->errors);
+    counter(t, &bad, "    made a vCPU wait", s->holds);
     counter(t, &bad, "    without progress", s->stalls);
     counter(t, &bad, "  accesses served by value", s->copies);
     counter(t, &bad, "  pages lent", s->lends);
@@ -179,16 +182,16 @@ int table_totals(FILE *f, const struct xenlend_window_info *w)
     duration(t, &bad, "    longest", s->revoke_max_ns);
 
     fprintf(f, "domain %u, window %u at %#llx, %s%s, process %u (%s)\n",
-            w->domid, w->id, (unsigned long long)w->gpa, show_size(w->len),
-            w->dead ? ", dead" : "", w->pid, process_name(w->pid));
+            w->info.domid, w->info.id, (unsigned long long)w->info.gpa, show_size(w->info.len),
+            w->info.dead ? ", dead" : "", w->info.pid, process_name(w->info.pid));
     return finish(t, bad);
 }
 
-static const struct xenlend_window_info *same(const struct windows *ws,
+static const struct window *same(const struct windows *ws,
                                               uint64_t serial)
 {
     for (unsigned i = 0; i < ws->n; i++)
-        if (ws->w[i].serial == serial)
+        if (ws->w[i].info.serial == serial)
             return &ws->w[i];
     return NULL;
 }
@@ -204,7 +207,7 @@ int table_interval(FILE *f, const struct windows *old,
         { "MAXFAULT", 8, SCOLS_FL_RIGHT }, { "REVOKE", 8, SCOLS_FL_RIGHT },
         { "ERRORS", 6, SCOLS_FL_RIGHT }, { "STATE", 0, 0 },
     };
-    static const struct xenlend_window_info none;
+    static const struct window none;
     struct libscols_table *t;
     int bad = 0;
 
@@ -216,8 +219,8 @@ int table_interval(FILE *f, const struct windows *old,
     if (t)
         scols_table_enable_noheadings(t, !heading);
     for (unsigned i = 0; i < new->n; i++) {
-        const struct xenlend_window_info *w = &new->w[i];
-        const struct xenlend_window_info *o = same(old, w->serial);
+        const struct window *w = &new->w[i];
+        const struct window *o = same(old, w->info.serial);
         struct row r = row(t, &bad);
         uint64_t faults, revokes;
 
@@ -226,8 +229,8 @@ int table_interval(FILE *f, const struct windows *old,
 #define DELTA(field) (w->stats.field - o->stats.field)
         faults = DELTA(faults_read) + DELTA(faults_write);
         revokes = DELTA(revoke_calls);
-        cell(&r, "%u", w->domid);
-        cell(&r, "%u", w->id);
+        cell(&r, "%u", w->info.domid);
+        cell(&r, "%u", w->info.id);
         cell(&r, "%llu", (unsigned long long)w->stats.pages_lent);
         cell(&r, "%.0f", faults / seconds);
         cell(&r, "%.0f", DELTA(refaults) / seconds);
@@ -238,7 +241,7 @@ int table_interval(FILE *f, const struct windows *old,
         cell(&r, "%s",
              revokes ? show_ns(DELTA(revoke_total_ns) / revokes) : "-");
         cell(&r, "%llu", (unsigned long long)DELTA(errors));
-        cell(&r, "%s", w->dead ? "dead" : "live");
+        cell(&r, "%s", w->info.dead ? "dead" : "live");
 #undef DELTA
     }
     return finish(t, bad);

@@ -12,7 +12,7 @@
 int table_windows(FILE *f, const struct windows *ws);
 
 /* All counters of one window */
-int table_totals(FILE *f, const struct xenlend_window_info *w);
+int table_totals(FILE *f, const struct window *w);
 
 /*
  * A line for each window: what happened in the seconds between two readings.

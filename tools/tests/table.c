@@ -28,13 +28,13 @@ static void printed(int r, FILE *f, const char *want, const char *what)
 
 int main(void)
 {
-    struct xenlend_window_info w[2] = {
-        { .serial = 7, .domid = 5, .id = 1, .gpa = 0x200000000, .len = 64 << 20, .flags = XENLEND_WINDOW_WRITE,
-          .policy = XENLEND_POLICY_ONES, .stats = { .pages_lent = 3 } },
-        { .serial = 9, .domid = 32751, .id = 12, .gpa = 0x800000000, .len = 4096, .policy = XENLEND_POLICY_FAULT,
-          .dead = 1, .pid = 4000000000u },
+    struct window w[2] = {
+        { .info = { .serial = 7, .domid = 5, .id = 1, .gpa = 0x200000000, .len = 64 << 20, .flags = XENLEND_WINDOW_WRITE,
+                    .policy = XENLEND_POLICY_ONES }, .stats = { .pages_lent = 3 } },
+        { .info = { .serial = 9, .domid = 32751, .id = 12, .gpa = 0x800000000, .len = 4096, .policy = XENLEND_POLICY_FAULT,
+                    .dead = 1, .pid = 4000000000u } },
     };
-    struct xenlend_window_info later[2] = { w[1], w[0] };
+    struct window later[2] = { w[1], w[0] };
     struct windows none = { 0 }, both = { w, 2, 2 }, first = { w, 1, 1 }, after = { later, 2, 2 };
     FILE *f;
 
@@ -50,18 +50,20 @@ int main(void)
     w[0].stats = (struct xenlend_stats){
         .pages_lent = 1, .faults_read = 20, .faults_write = 5, .upgrades = 4, .around = 6, .copies = 7, .lends = 18446744073709551615u,
         .lend_calls = 9, .revokes = 10, .revoke_calls = 11, .invalidations = 12, .refaults = 13, .retries = 14,
-        .errors = 15, .stalls = 16, .fault_max_ns = 17000000, .fault_total_ns = 25 * 12345, .revoke_max_ns = 19,
+        .errors = 15, .stalls = 16, .holds = 20, .vcpus_held = 21, .fault_max_ns = 17000000, .fault_total_ns = 25 * 12345, .revoke_max_ns = 19,
         .revoke_total_ns = 11 * 2000,
     };
     f = begin();
     printed(table_totals(f, &w[0]), f,
             "domain 5, window 1 at 0x200000000, 64M, process 0 (-)\n"
             "  pages lent now                                        1\n"
+            "  vCPUs that wait now                                  21\n"
             "  faults on reads                                      20\n"
             "  faults on writes                                      5\n"
             "    again on a page lent before                        13\n"
             "    that made a page writable                           4\n"
             "    met the policy                                     15\n"
+            "    made a vCPU wait                                   20\n"
             "    without progress                                   16\n"
             "  accesses served by value                              7\n"
             "  pages lent                         18446744073709551615\n"

@@ -1,0 +1,315 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * xen-lend: what is lent in a window, see books.h.
+ */
+#include "books.h"
+
+#include <linux/bitmap.h>
+#include <linux/ktime.h>
+#include <linux/log2.h>
+#include <linux/math64.h>
+#include <linux/mm.h>
+#include <linux/sched.h>
+#include <linux/sched/mm.h>
+#include <linux/slab.h>
+
+#include "request.h"
+#include "trace.h"
+
+/* Empty slots between lent ones that are cheaper to revoke than to skip. */
+#define XLEND_GAP		64
+
+/* Slots revoked at a time by who is in no hurry: the notifier gets in between. */
+#define XLEND_SLOWLY		4096
+
+/**
+ * xlend_bucket - where something counts in a distribution
+ * @ns: how long it took
+ *
+ * Return: index, see XEN_LEND_BUCKETS.
+ */
+unsigned int xlend_bucket(u64 ns)
+{
+	u64 us = div_u64(ns, NSEC_PER_USEC);
+
+	return min_t(unsigned int, us ? ilog2(us) + 1 : 0,
+		     XEN_LEND_BUCKETS - 1);
+}
+
+/**
+ * xlend_books_init - make empty books, not yet open
+ * @b: zeroed
+ * @domid: borrower
+ * @serial: the window's
+ * @nr: its slots
+ *
+ * Context: may sleep and allocate.
+ * Return: 0 or -ENOMEM; xlend_books_free() in either case.
+ */
+int xlend_books_init(struct xlend_books *b, domid_t domid, u64 serial,
+		     unsigned long nr)
+{
+	mutex_init(&b->lock);
+	b->domid = domid;
+	b->serial = serial;
+	b->nr = nr;
+	b->lent = kvcalloc(BITS_TO_LONGS(nr), sizeof(long), GFP_KERNEL_ACCOUNT);
+	b->writable = kvcalloc(BITS_TO_LONGS(nr), sizeof(long),
+			       GFP_KERNEL_ACCOUNT);
+	b->before = kvcalloc(BITS_TO_LONGS(nr), sizeof(long),
+			     GFP_KERNEL_ACCOUNT);
+	if (!b->lent || !b->writable || !b->before)
+		return -ENOMEM;
+
+	/* Let lockdep know, without waiting for memory to be short. */
+	fs_reclaim_acquire(GFP_KERNEL);
+	might_lock(&b->lock);
+	fs_reclaim_release(GFP_KERNEL);
+	return 0;
+}
+
+/**
+ * xlend_books_free - undo xlend_books_init()
+ * @b: closed, or never opened
+ *
+ * Context: may sleep.
+ */
+void xlend_books_free(struct xlend_books *b)
+{
+	WARN_ON(b->nr_lent);
+	kvfree(b->lent);
+	kvfree(b->writable);
+	kvfree(b->before);
+}
+
+/**
+ * xlend_books_open - from here on slots can be lent
+ * @b: books
+ * @handle: Xen's id of the window
+ *
+ * Context: may sleep; no lock that is taken in reclaim.
+ */
+void xlend_books_open(struct xlend_books *b, u64 handle)
+{
+	mutex_lock(&b->lock);
+	b->handle = handle;
+	smp_store_release(&b->open, true); /* after the handle */
+	mutex_unlock(&b->lock);
+}
+
+/**
+ * xlend_books_close - revoke all; nothing is lent any more
+ * @b: books
+ *
+ * Context: may sleep; no lock that is taken in reclaim.
+ */
+void xlend_books_close(struct xlend_books *b)
+{
+	mutex_lock(&b->lock);
+	WRITE_ONCE(b->open, false);
+	xlend_books_revoke(b, 0, b->nr - 1);
+	mutex_unlock(&b->lock);
+}
+
+/**
+ * xlend_books_has - whether a slot is lent
+ * @b: books
+ * @slot: of the window
+ * @write: for writing
+ *
+ * Context: without the lock a hint only: it may change at once.
+ */
+bool xlend_books_has(const struct xlend_books *b, unsigned long slot,
+		     bool write)
+{
+	return test_bit(slot, b->lent) &&
+	       (!write || test_bit(slot, b->writable));
+}
+
+/* Slots [from, to) of the pages, without a gap, by one hypercall. */
+static void xlend_lend_run(struct xlend_books *b, unsigned long base,
+			   unsigned int from, unsigned int to,
+			   unsigned int target, unsigned int nr_targets,
+			   struct xlend_pages *p, struct xlend_turn *turn)
+{
+	struct xlend_counts *c = &b->counts;
+	bool answers = turn && from <= target && target < to;
+	unsigned int i;
+	int rc;
+
+	if (answers)
+		rc = xlend_turn_lend(turn, b->handle, base + from, to - from,
+				     p->frame + from, p->status + from);
+	else
+		rc = xlend_hc_lend(b->domid, b->handle, base + from, to - from,
+				   p->frame + from, p->status + from,
+				   XLEND_NO_ANSWER);
+	c->lend_calls++;
+	trace_xen_lend_lend(b->domid, b->serial, base + from, to - from,
+			    p->frame + from, answers && turn->answered, rc);
+
+	for (i = from; i < to; i++) {
+		bool rw = p->frame[i] & XENMEM_LEND_WRITE;
+		bool is_target = i - target < nr_targets;
+		unsigned long slot = base + i;
+		bool was = test_bit(slot, b->lent);
+
+		if (!rc && !p->status[i]) {
+			if (!was) {
+				__set_bit(slot, b->lent);
+				WRITE_ONCE(b->nr_lent, b->nr_lent + 1);
+				c->lends++;
+				c->around += !is_target;
+				if (__test_and_set_bit(slot, b->before))
+					c->refaults += is_target;
+			} else if (rw && !test_bit(slot, b->writable)) {
+				c->upgrades++;
+			}
+			if (rw)
+				__set_bit(slot, b->writable);
+			continue;
+		}
+
+		/*
+		 * What the call got to is not known; or another frame may be
+		 * there.  None may stay that we do not know of.
+		 */
+		if (rc || p->status[i] == -EBUSY) {
+			if (!was) {
+				__set_bit(slot, b->lent);
+				WRITE_ONCE(b->nr_lent, b->nr_lent + 1);
+			}
+			if (!rc)
+				xlend_books_revoke(b, slot, slot);
+		}
+		if (rc)
+			p->status[i] = rc;
+	}
+	if (rc)
+		xlend_books_revoke(b, base + from, base + to - 1);
+}
+
+/**
+ * xlend_books_lend - lend slots
+ * @b: books, open
+ * @base: slot for index 0 of the arrays in @p
+ * @nr: length of these, at most XLEND_BATCH
+ * @target: index of the first page that matters; the others are neighbours
+ * @nr_targets: pages that matter
+ * @p: frames; is given the results.  What is lent already with the same rights
+ *     is left out unless it matters: Xen may know better
+ * @turn: the request that target resolves, or NULL; see xlend_turn_lend()
+ *
+ * Context: b->lock held; does not sleep or allocate.
+ */
+void xlend_books_lend(struct xlend_books *b, unsigned long base,
+		      unsigned int nr, unsigned int target,
+		      unsigned int nr_targets, struct xlend_pages *p,
+		      struct xlend_turn *turn)
+{
+	unsigned int i, from, to;
+
+	lockdep_assert_held(&b->lock);
+
+	for (i = 0; i < nr; i++)
+		if (p->lend[i] && i - target >= nr_targets &&
+		    xlend_books_has(b, base + i,
+				    p->frame[i] & XENMEM_LEND_WRITE))
+			p->lend[i] = false;
+
+	/* The target's run first: the vCPU waits for no other. */
+	from = target;
+	to = target + 1;
+	while (from && p->lend[from - 1])
+		from--;
+	while (to < nr && p->lend[to])
+		to++;
+	xlend_lend_run(b, base, from, to, target, nr_targets, p, turn);
+	memset(p->lend + from, 0, to - from);
+
+	for (from = 0; from < nr; from = to) {
+		to = from + 1;
+		if (!p->lend[from])
+			continue;
+		while (to < nr && p->lend[to])
+			to++;
+		xlend_lend_run(b, base, from, to, target, nr_targets, p, turn);
+		memset(p->lend + from, 0, to - from);
+	}
+}
+
+/**
+ * xlend_books_revoke - take back what is lent in a range
+ * @b: books
+ * @first: first slot
+ * @last: last slot, not before @first
+ *
+ * When it returns nobody but this domain can reach what was lent there.
+ *
+ * Context: b->lock held; does not sleep, allocate or fail.
+ */
+void xlend_books_revoke(struct xlend_books *b, unsigned long first,
+			unsigned long last)
+{
+	struct xlend_counts *c = &b->counts;
+	unsigned long start, end, next, n;
+	u64 since, ns;
+	int rc;
+
+	lockdep_assert_held(&b->lock);
+
+	while (b->nr_lent && first <= last) {
+		start = find_next_bit(b->lent, last + 1, first);
+		if (start > last)
+			break;
+		end = find_next_zero_bit(b->lent, last + 1, start);
+		n = end - start;
+		for (;;) {
+			next = find_next_bit(b->lent, last + 1, end);
+			if (next > last || next - end > XLEND_GAP)
+				break;
+			end = find_next_zero_bit(b->lent, last + 1, next);
+			n += end - next;
+		}
+
+		since = ktime_get_ns();
+		rc = xlend_hc_revoke(b->domid, b->handle, start, end - start);
+		if (rc)
+			xlend_hc_broken(b->domid, rc);
+		ns = ktime_get_ns() - since;
+		trace_xen_lend_revoke(b->domid, b->serial, start, end - start,
+				      n);
+		bitmap_clear(b->lent, start, end - start);
+		bitmap_clear(b->writable, start, end - start);
+		WRITE_ONCE(b->nr_lent, b->nr_lent - n);
+
+		c->revokes += n;
+		c->revoke_calls++;
+		c->revoke_total_ns += ns;
+		c->revoke_max_ns = max(c->revoke_max_ns, ns);
+		c->revoke_us[xlend_bucket(ns)]++;
+		first = end;
+	}
+}
+
+/**
+ * xlend_books_revoke_slowly - take back a range and let others in between
+ * @b: books
+ * @first: first slot
+ * @last: last slot, not before @first
+ *
+ * Context: may sleep; no lock that is taken in reclaim.
+ */
+void xlend_books_revoke_slowly(struct xlend_books *b, unsigned long first,
+			       unsigned long last)
+{
+	unsigned long n;
+
+	for (; first <= last; first += n) {
+		n = min(last - first + 1, (unsigned long)XLEND_SLOWLY);
+		mutex_lock(&b->lock);
+		xlend_books_revoke(b, first, first + n - 1);
+		mutex_unlock(&b->lock);
+		cond_resched();
+	}
+}

@@ -1,0 +1,611 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * xen-lend: the device /dev/xen/lend, its descriptors and their ioctls.
+ *
+ * Arguments and permissions are checked here, what is beyond that is done
+ * elsewhere.
+ */
+#include "ioctl.h"
+
+#include <linux/anon_inodes.h>
+#include <linux/capability.h>
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/miscdevice.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/overflow.h>
+#include <linux/pid.h>
+#include <linux/poll.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+
+#include "borrower.h"
+#include "param.h"
+#include "resolve.h"
+#include "serve.h"
+#include "window.h"
+
+#define XLEND_WINDOW_FLAGS	(XEN_LEND_WINDOW_WRITE | XEN_LEND_WINDOW_EVENTFD)
+
+#define XLEND_POLICIES		(BIT(XEN_LEND_POLICY_ONES) | \
+				 BIT(XEN_LEND_POLICY_FAULT) | \
+				 BIT(XEN_LEND_POLICY_CRASH) | \
+				 BIT(XEN_LEND_POLICY_HOLD))
+
+#define XLEND_EVENT_TYPES	(BIT(XEN_LEND_EVENT_GAVE_UP) | \
+				 BIT(XEN_LEND_EVENT_HELD) | \
+				 BIT(XEN_LEND_EVENT_WINDOW_DEAD) | \
+				 BIT(XEN_LEND_EVENT_BORROWER_GONE) | \
+				 BIT(XEN_LEND_EVENT_LOST))
+
+/* --- extensible structs */
+
+/*
+ * Read one from user space.  @min is the size it has at least, @usize is set to
+ * the one it has there.  Return: 0, -EINVAL if too small, -E2BIG if it has more
+ * than we know, -EFAULT.
+ */
+static int xlend_copy_in(void *to, size_t ksize, size_t min, void __user *from,
+			 u32 *usize)
+{
+	int rc;
+
+	if (get_user(*usize, (u32 __user *)from))
+		return -EFAULT;
+	if (*usize < min)
+		return -EINVAL;
+	if (*usize > PAGE_SIZE)
+		return -E2BIG;
+	rc = copy_struct_from_user(to, ksize, from, *usize);
+	if (!rc)
+		*(u32 *)to = *usize;	/* may have changed meanwhile */
+	return rc;
+}
+
+/* Write it back, no more than there is room for.  Return: 0 or -EFAULT. */
+static int xlend_copy_out(void __user *to, const void *from, size_t ksize,
+			  u32 usize)
+{
+	return copy_to_user(to, from, min_t(size_t, ksize, usize)) ? -EFAULT : 0;
+}
+
+#define xlend_arg_in(arg, last, uarg, usize) \
+	xlend_copy_in(arg, sizeof(*(arg)), offsetofend(typeof(*(arg)), last), \
+		      uarg, usize)
+
+/* --- borrower descriptors */
+
+/* Whether the caller may say what becomes of a window. */
+static bool xlend_may_rule(const struct xlend_window *w)
+{
+	return w->mm == current->mm || READ_ONCE(w->dead) ||
+	       capable(CAP_SYS_ADMIN);
+}
+
+static int xlend_window_check(const struct xlend_holder *h,
+			      const struct xen_lend_window *arg)
+{
+	unsigned long end;
+	u64 gfn, nr;
+
+	if (arg->flags & ~XLEND_WINDOW_FLAGS ||
+	    arg->policy > XEN_LEND_POLICY_HOLD)
+		return -EINVAL;
+	if (!(arg->flags & XEN_LEND_WINDOW_EVENTFD) && arg->eventfd)
+		return -EINVAL;
+	if (!arg->len || !PAGE_ALIGNED(arg->gpa) || !PAGE_ALIGNED(arg->len) ||
+	    !PAGE_ALIGNED(arg->addr))
+		return -EINVAL;
+	gfn = arg->gpa >> PAGE_SHIFT;
+	nr = arg->len >> PAGE_SHIFT;
+	if (nr > xlend_max_pages)
+		return -EFBIG;
+	if (gfn < h->gfn || gfn - h->gfn >= h->nr || nr > h->nr - (gfn - h->gfn))
+		return -ERANGE;
+	if (check_add_overflow((unsigned long)arg->addr,
+			       (unsigned long)arg->len, &end) ||
+	    end > TASK_SIZE)
+		return -EFAULT;
+	return 0;
+}
+
+/*
+ * XEN_LEND_WINDOW_CREATE.  Return: 0; -EINVAL, -E2BIG; -EFBIG for more pages
+ * than a window may have; -ERANGE outside the descriptor's range; -EFAULT for
+ * the argument, or a span outside the address space; and as
+ * xlend_window_create().
+ */
+static long xlend_create(struct xlend_holder *h, void __user *uarg)
+{
+	struct xen_lend_window arg;
+	struct xlend_window *w;
+	u32 usize;
+	int rc;
+
+	rc = xlend_arg_in(&arg, eventfd, uarg, &usize);
+	if (rc)
+		return rc;
+	rc = xlend_window_check(h, &arg);
+	if (rc)
+		return rc;
+	if (!current->mm)
+		return -EINVAL;
+
+	rc = xlend_window_create(h, &arg, &w);
+	if (rc)
+		return rc;
+	rc = xlend_copy_out(uarg, &arg, sizeof(arg), usize);
+	if (rc)
+		xlend_window_destroy(w);
+	else
+		xlend_window_publish(w);
+	return rc;
+}
+
+/*
+ * XEN_LEND_WINDOW_DESTROY.  Return: 0; -EINVAL, -E2BIG, -EFAULT; -ENOENT
+ * without such a window; -EPERM if it is another process's.
+ */
+static long xlend_destroy(struct xlend_holder *h, void __user *uarg)
+{
+	struct xen_lend_range arg;
+	struct xlend_window *w;
+	u32 usize;
+	int rc = 0;
+
+	rc = xlend_arg_in(&arg, id, uarg, &usize);
+	if (rc)
+		return rc;
+	if (arg.flags || arg.offset || arg.len)
+		return -EINVAL;
+	w = xlend_window_get(h, arg.id);
+	if (!w)
+		return -ENOENT;
+	if (!xlend_may_rule(w))
+		rc = -EPERM;
+	/* Of several only one destroys it. */
+	else if (xa_cmpxchg(&h->windows, arg.id, w, NULL, 0) != w)
+		rc = -ENOENT;
+	else
+		xlend_window_destroy(w);
+	xlend_window_put(w);
+	return rc;
+}
+
+/* A range of a window in slots.  On success @w has a reference. */
+static int xlend_range_get(struct xlend_holder *h, u32 id, u64 offset, u64 len,
+			   unsigned long *first, unsigned long *nr,
+			   struct xlend_window **w)
+{
+	if (!len || !PAGE_ALIGNED(offset) || !PAGE_ALIGNED(len))
+		return -EINVAL;
+	*w = xlend_window_get(h, id);
+	if (!*w)
+		return -ENOENT;
+	*first = offset >> PAGE_SHIFT;
+	*nr = len >> PAGE_SHIFT;
+	if (*first >= (*w)->nr || *nr > (*w)->nr - *first) {
+		xlend_window_put(*w);
+		return -ERANGE;
+	}
+	return 0;
+}
+
+/* Lend slots for a caller who waits.  Return: 0 or an errno; @done slots were. */
+static int xlend_populate_slots(struct xlend_window *w, unsigned long first,
+				unsigned long nr, bool write,
+				unsigned long *done)
+{
+	struct xlend_scratch *s;
+	unsigned long i = 0;
+	int rc = 0;
+
+	*done = 0;
+	s = kmalloc(sizeof(*s), GFP_KERNEL_ACCOUNT);
+	if (!s)
+		return -ENOMEM;
+
+	while (i < nr) {
+		struct xlend_resolve what = {
+			.slot = first + i,
+			.nr = min(nr - i, (unsigned long)XLEND_BATCH),
+			.write = write,
+		};
+
+		/* A hint only, as is all this: it may be gone at once. */
+		if (xlend_books_has(&w->books, first + i, write)) {
+			i++;
+			continue;
+		}
+		if (i && signal_pending(current)) {
+			rc = -EINTR;
+			break;
+		}
+		rc = xlend_resolve(w, &what, s);
+		if (rc)
+			break;
+		i += what.done;
+		cond_resched();
+	}
+	kfree(s);
+	*done = i;
+	return rc == -ESHUTDOWN ? -ENOENT : xlend_reason_errno(rc);
+}
+
+/*
+ * XEN_LEND_POPULATE.  Return: 0; -EINVAL, -E2BIG, -EFAULT, -ENOENT; -ERANGE
+ * outside the window; -EPERM if the span is not the caller's; -EINTR; -ENODEV
+ * if the borrower is gone; or what the first page that failed comes to, see
+ * xlend_reason_errno().
+ */
+static long xlend_populate(struct xlend_holder *h, void __user *uarg)
+{
+	unsigned long first, nr, done = 0;
+	struct xen_lend_range arg;
+	struct xlend_window *w;
+	u32 usize;
+	int rc, err;
+
+	rc = xlend_arg_in(&arg, len, uarg, &usize);
+	if (rc)
+		return rc;
+	if (arg.flags & ~XEN_LEND_POPULATE_WRITE)
+		return -EINVAL;
+	rc = xlend_range_get(h, arg.id, arg.offset, arg.len, &first, &nr, &w);
+	if (rc)
+		return rc;
+
+	if (w->mm != current->mm)
+		rc = -EPERM;
+	else if (READ_ONCE(w->borrower->gone))
+		rc = -ENODEV;
+	else
+		rc = xlend_populate_slots(w, first, nr, arg.flags &
+					  XEN_LEND_POPULATE_WRITE, &done);
+	xlend_window_put(w);
+
+	/* That comes first, then whether it can be told how far it came. */
+	arg.done = (u64)done << PAGE_SHIFT;
+	err = xlend_copy_out(uarg, &arg, sizeof(arg), usize);
+	return rc ?: err;
+}
+
+/*
+ * XEN_LEND_ZAP.  Return: 0; -EINVAL, -E2BIG, -EFAULT, -ENOENT; -ERANGE outside
+ * the window; -EPERM if it is another process's.
+ */
+static long xlend_zap(struct xlend_holder *h, void __user *uarg)
+{
+	unsigned long first, nr;
+	struct xen_lend_range arg;
+	struct xlend_window *w;
+	u32 usize;
+	int rc;
+
+	rc = xlend_arg_in(&arg, len, uarg, &usize);
+	if (rc)
+		return rc;
+	if (arg.flags)
+		return -EINVAL;
+	rc = xlend_range_get(h, arg.id, arg.offset, arg.len, &first, &nr, &w);
+	if (rc)
+		return rc;
+	if (!xlend_may_rule(w)) {
+		xlend_window_put(w);
+		return -EPERM;
+	}
+	xlend_books_revoke_slowly(&w->books, first, first + nr - 1);
+	xlend_serve_held(w, first, first + nr - 1, XEN_LEND_RESUME_RETRY);
+	xlend_window_put(w);
+	arg.done = arg.len;
+	return xlend_copy_out(uarg, &arg, sizeof(arg), usize);
+}
+
+/*
+ * XEN_LEND_RESUME.  Return: 0; -EINVAL, -E2BIG, -EFAULT, -ENOENT; -ERANGE
+ * outside the window; -EPERM if it is another process's.
+ */
+static long xlend_resume(struct xlend_holder *h, void __user *uarg)
+{
+	unsigned long first, nr;
+	struct xen_lend_resume arg;
+	struct xlend_window *w;
+	u32 usize;
+	int rc;
+
+	rc = xlend_arg_in(&arg, action, uarg, &usize);
+	if (rc)
+		return rc;
+	if (arg.action > XEN_LEND_RESUME_FAULT)
+		return -EINVAL;
+	rc = xlend_range_get(h, arg.id, arg.offset, arg.len, &first, &nr, &w);
+	if (rc)
+		return rc;
+	if (!xlend_may_rule(w)) {
+		xlend_window_put(w);
+		return -EPERM;
+	}
+	arg.count = xlend_serve_held(w, first, first + nr - 1, arg.action);
+	xlend_window_put(w);
+	return xlend_copy_out(uarg, &arg, sizeof(arg), usize);
+}
+
+static long xlend_stats_out(struct xlend_window *w, struct xen_lend_stats *st,
+			    void __user *uarg, u32 usize)
+{
+	if (!w)
+		return -ENOENT;
+	xlend_window_stats(w, st);
+	xlend_window_put(w);
+	return xlend_copy_out(uarg, st, sizeof(*st), usize);
+}
+
+/*
+ * XEN_LEND_STATS of a descriptor: by id.  Return: 0; -EINVAL, -E2BIG, -EFAULT;
+ * -ENOENT without such a window.
+ */
+static long xlend_stats(struct xlend_holder *h, void __user *uarg)
+{
+	struct xen_lend_stats st;
+	u32 usize;
+	int rc;
+
+	rc = xlend_arg_in(&st, id, uarg, &usize);
+	if (rc)
+		return rc;
+	return xlend_stats_out(xlend_window_get(h, st.id), &st, uarg, usize);
+}
+
+static long xlend_holder_ioctl(struct file *file, unsigned int cmd,
+			       unsigned long arg)
+{
+	struct xlend_holder *h = file->private_data;
+	void __user *uarg = (void __user *)arg;
+
+	switch (cmd) {
+	case XEN_LEND_WINDOW_CREATE:
+		return xlend_create(h, uarg);
+	case XEN_LEND_WINDOW_DESTROY:
+		return xlend_destroy(h, uarg);
+	case XEN_LEND_POPULATE:
+		return xlend_populate(h, uarg);
+	case XEN_LEND_ZAP:
+		return xlend_zap(h, uarg);
+	case XEN_LEND_RESUME:
+		return xlend_resume(h, uarg);
+	case XEN_LEND_STATS:
+		return xlend_stats(h, uarg);
+	default:
+		return -ENOTTY;
+	}
+}
+
+static ssize_t xlend_holder_read(struct file *file, char __user *buf,
+				 size_t len, loff_t *pos)
+{
+	struct xlend_holder *h = file->private_data;
+
+	return xlend_events_read(&h->events, buf, len,
+				 file->f_flags & O_NONBLOCK);
+}
+
+static __poll_t xlend_holder_poll(struct file *file,
+				  struct poll_table_struct *pt)
+{
+	struct xlend_holder *h = file->private_data;
+	__poll_t mask = 0;
+
+	poll_wait(file, &h->events.wait, pt);
+	if (xlend_events_waiting(&h->events))
+		mask |= EPOLLIN | EPOLLRDNORM;
+	if (READ_ONCE(h->events.ended))
+		mask |= EPOLLHUP;
+	return mask;
+}
+
+static int xlend_holder_release(struct inode *inode, struct file *file)
+{
+	struct xlend_holder *h = file->private_data;
+	struct xlend_window *w;
+	unsigned long id;
+
+	xa_for_each(&h->windows, id, w) {
+		xa_erase(&h->windows, id);
+		xlend_window_destroy(w);
+	}
+	xlend_holder_close(h);
+	return 0;
+}
+
+static const struct file_operations xlend_holder_fops = {
+	.owner = THIS_MODULE,
+	.release = xlend_holder_release,
+	.unlocked_ioctl = xlend_holder_ioctl,
+	.compat_ioctl = compat_ptr_ioctl,
+	.read = xlend_holder_read,
+	.poll = xlend_holder_poll,
+};
+
+/* --- the device */
+
+static long xlend_info(void __user *uarg)
+{
+	struct xen_lend_info info;
+	u32 usize;
+	int rc;
+
+	rc = xlend_arg_in(&info, size, uarg, &usize);
+	if (rc)
+		return rc;
+
+	info.version = XEN_LEND_VERSION;
+	info.window_flags = XLEND_WINDOW_FLAGS;
+	info.max_len = (u64)xlend_max_pages << PAGE_SHIFT;
+	info.max_windows = xlend_max_windows;
+	info.hypervisor_version = xlend_hv_version;
+	info.features = XLEND_WORKERS_CHARGED ? XEN_LEND_FEATURE_CHARGED : 0;
+	info.populate_flags = XEN_LEND_POPULATE_WRITE;
+	info.policies = XLEND_POLICIES;
+	info.events = XLEND_EVENT_TYPES;
+	info.event_size = sizeof(struct xen_lend_event);
+	info.workers = xlend_workers;
+	return xlend_copy_out(uarg, &info, sizeof(info), usize);
+}
+
+/*
+ * XEN_LEND_BORROWER.  Return: 0; -EINVAL, -E2BIG, -EFAULT; -EMFILE, -ENFILE;
+ * and as xlend_holder_open().
+ */
+static long xlend_borrower(void __user *uarg)
+{
+	struct xen_lend_borrower arg;
+	struct xlend_holder *h;
+	struct file *file;
+	u32 usize;
+	u64 end;
+	int rc;
+
+	rc = xlend_arg_in(&arg, fd, uarg, &usize);
+	if (rc)
+		return rc;
+	if (arg.reserved || arg.flags || arg.domid >= DOMID_FIRST_RESERVED ||
+	    arg.max_windows > xlend_max_windows)
+		return -EINVAL;
+	if (!arg.len || !PAGE_ALIGNED(arg.gpa) || !PAGE_ALIGNED(arg.len) ||
+	    check_add_overflow(arg.gpa, arg.len - 1, &end))
+		return -EINVAL;
+
+	arg.fd = get_unused_fd_flags(O_CLOEXEC);
+	if (arg.fd < 0)
+		return arg.fd;
+	h = xlend_holder_open(&arg);
+	if (IS_ERR(h)) {
+		rc = PTR_ERR(h);
+		goto free;
+	}
+	file = anon_inode_getfile("[xen-lend]", &xlend_holder_fops, h, O_RDWR);
+	if (IS_ERR(file)) {
+		xlend_holder_close(h);
+		rc = PTR_ERR(file);
+		goto free;
+	}
+	rc = xlend_copy_out(uarg, &arg, sizeof(arg), usize);
+	if (rc) {
+		fput(file);
+		goto free;
+	}
+	fd_install(arg.fd, file);
+	return 0;
+
+free:
+	put_unused_fd(arg.fd);
+	return rc;
+}
+
+/*
+ * XEN_LEND_NEXT.  Return: 0; -ENOENT after the last window; -EINVAL, -E2BIG,
+ * -EFAULT.
+ */
+static long xlend_next(void __user *uarg)
+{
+	struct xen_lend_next arg;
+	struct xlend_window *w;
+	u32 usize;
+	int rc;
+
+	rc = xlend_arg_in(&arg, serial, uarg, &usize);
+	if (rc)
+		return rc;
+	if (arg.reserved)
+		return -EINVAL;
+	w = arg.serial == U64_MAX ? NULL : xlend_window_next(arg.serial + 1);
+	if (!w)
+		return -ENOENT;
+
+	arg.id = w->id;
+	arg.serial = w->serial;
+	arg.domid = xlend_domid(w->borrower);
+	arg.pid = pid_vnr(w->pid);
+	arg.policy = w->policy;
+	arg.dead = READ_ONCE(w->dead) || READ_ONCE(w->borrower->gone);
+	arg.flags = w->flags;
+	arg.gpa = w->gfn << PAGE_SHIFT;
+	arg.len = (u64)w->nr << PAGE_SHIFT;
+	xlend_window_put(w);
+	return xlend_copy_out(uarg, &arg, sizeof(arg), usize);
+}
+
+/*
+ * XEN_LEND_STATS of the device: by serial.  Return: as of a descriptor.
+ */
+static long xlend_stats_any(void __user *uarg)
+{
+	struct xen_lend_stats st;
+	struct xlend_window *w;
+	u32 usize;
+	int rc;
+
+	rc = xlend_arg_in(&st, serial, uarg, &usize);
+	if (rc)
+		return rc;
+	w = xlend_window_next(st.serial);
+	if (w && w->serial != st.serial) {
+		xlend_window_put(w);
+		w = NULL;
+	}
+	return xlend_stats_out(w, &st, uarg, usize);
+}
+
+static long xlend_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+{
+	void __user *uarg = (void __user *)arg;
+
+	if (cmd == XEN_LEND_INFO)
+		return xlend_info(uarg);
+	if (cmd != XEN_LEND_BORROWER && cmd != XEN_LEND_NEXT &&
+	    cmd != XEN_LEND_STATS)
+		return -ENOTTY;
+	if (!capable(CAP_SYS_ADMIN))
+		return -EPERM;
+	switch (cmd) {
+	case XEN_LEND_BORROWER:
+		return xlend_borrower(uarg);
+	case XEN_LEND_NEXT:
+		return xlend_next(uarg);
+	default:
+		return xlend_stats_any(uarg);
+	}
+}
+
+static const struct file_operations xlend_fops = {
+	.owner = THIS_MODULE,
+	.unlocked_ioctl = xlend_ioctl,
+	.compat_ioctl = compat_ptr_ioctl,
+};
+
+static struct miscdevice xlend_dev = {
+	.minor = MISC_DYNAMIC_MINOR,
+	.name = "xen/lend",
+	.fops = &xlend_fops,
+	.mode = 0600,
+};
+
+/**
+ * xlend_device_init - make the device
+ *
+ * Return: 0 or an errno.
+ */
+int xlend_device_init(void)
+{
+	return misc_register(&xlend_dev);
+}
+
+/**
+ * xlend_device_exit - undo xlend_device_init()
+ */
+void xlend_device_exit(void)
+{
+	misc_deregister(&xlend_dev);
+}

@@ -1,0 +1,548 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * xen-lend: find the pages behind slots, and have them lent, see resolve.h.
+ */
+#include "resolve.h"
+
+#include <linux/dax.h>
+#include <linux/delay.h>
+#include <linux/fs.h>
+#include <linux/highmem.h>
+#include <linux/hmm.h>
+#include <linux/magic.h>
+#include <linux/memremap.h>
+#include <linux/mm.h>
+#include <linux/oom.h>
+#include <linux/pagemap.h>
+#include <linux/pgtable.h>
+#include <linux/sched/mm.h>
+#include <linux/swap.h>
+#include <linux/userfaultfd_k.h>
+
+#include "compat.h"
+#include "window.h"
+
+/* Rounds of fault and snapshot lost to invalidations before giving up. */
+#define XLEND_MAX_TRIES		1000
+/*
+ * Refusals that may pass (mprotect, no memory) before that is told, with
+ * 1, 2, 4, ... 32, 32, 32 ms between them.
+ */
+#define XLEND_MAX_REFUSALS	8
+
+/* What a round comes to that is not an end. */
+#define XLEND_AGAIN		-1	/* pages were faulted in: look again */
+#define XLEND_OVERTAKEN		-2	/* an invalidation came between */
+
+/* Whether what is mapped there is of a kind that can be lent: 0 or a reason. */
+static int xlend_vma_check(struct vm_area_struct *vma, bool write)
+{
+	if (!vma)
+		return XEN_LEND_REASON_UNMAPPED;
+
+	/*
+	 * Frames without struct pages; frames of other domains (privcmd,
+	 * gntdev); pages of which some driver thinks that it knows all users.
+	 */
+	if (vma->vm_flags & (VM_IO | VM_PFNMAP | VM_MIXEDMAP | VM_SHADOW_STACK))
+		return XEN_LEND_REASON_KIND;
+	if (xlend_vma_special(vma))
+		return XEN_LEND_REASON_KIND;
+	/* Memory of devices. */
+	if (vma_is_dax(vma))
+		return XEN_LEND_REASON_KIND;
+	/* Its faults wait for a program, and could not be interrupted here. */
+	if (userfaultfd_armed(vma))
+		return XEN_LEND_REASON_KIND;
+	/* Memory that is not even for the kernel. */
+	if (vma->vm_file &&
+	    file_inode(vma->vm_file)->i_sb->s_magic == SECRETMEM_MAGIC)
+		return XEN_LEND_REASON_KIND;
+
+	/* A reservation where nothing was placed. */
+	if (!(vma->vm_flags & (VM_READ | VM_WRITE | VM_EXEC)) &&
+	    !vma->vm_file && !vma->anon_vma)
+		return XEN_LEND_REASON_UNMAPPED;
+	/* May be about to change back. */
+	if (!(vma->vm_flags & VM_READ) || (write && !(vma->vm_flags & VM_WRITE)))
+		return XEN_LEND_REASON_FORBIDDEN;
+	return 0;
+}
+
+/* Whether a page of the snapshot can be lent, and as which frame: likewise. */
+static int xlend_page_check(unsigned long hpfn, u64 *frame)
+{
+	unsigned long pfn = hpfn & ~HMM_PFN_FLAGS;
+	struct page *page;
+
+	/* Foreign frames of a PV domain have numbers beyond all memory. */
+	if (!pfn_valid(pfn))
+		return XEN_LEND_REASON_FOREIGN;
+	page = pfn_to_page(pfn);
+	if (is_zone_device_page(page))
+		return XEN_LEND_REASON_KIND;
+	/* The kernel's own; those of a PVH domain that map foreign frames. */
+	if (!is_zero_pfn(pfn) && PageReserved(page))
+		return XEN_LEND_REASON_FOREIGN;
+	return xlend_hc_frame(pfn, frame) ? XEN_LEND_REASON_FOREIGN : 0;
+}
+
+/*
+ * A write by the guest does not make the host's page table entry dirty, and a
+ * writable entry need not be: reclaim would drop the page with what the guest
+ * wrote.  File pages that are written back are write-protected, with a notifier
+ * call, when they are cleaned, so their writable entries are dirty.
+ */
+static void xlend_mark_dirty(struct page *page)
+{
+	struct folio *folio = page_folio(page);
+
+	if (folio_test_anon(folio) || folio_test_swapbacked(folio))
+		folio_mark_dirty(folio);
+}
+
+/*
+ * Whether the page can be lent for writing and nothing changes for Linux. A
+ * neighbour that the guest has not asked for, let alone for writing, must not
+ * be written to swap for that.
+ */
+static bool xlend_is_dirty(struct page *page)
+{
+	struct folio *folio = page_folio(page);
+
+	if (folio_test_anon(folio) || folio_test_swapbacked(folio))
+		return folio_test_dirty(folio);
+	return true;
+}
+
+/* What Xen says of a lend, as a reason. */
+static int xlend_lend_reason(int rc)
+{
+	switch (rc) {
+	case 0:
+		return 0;
+	case -EBUSY: /* it has a use for the frame, which may pass */
+		return XEN_LEND_REASON_BUSY;
+	case -EINVAL: /* not a frame of ours */
+	case -EPERM:
+		return XEN_LEND_REASON_FOREIGN;
+	case -EOPNOTSUPP:
+		return XEN_LEND_REASON_KIND;
+	case -ENOMEM:
+		return XEN_LEND_REASON_XEN_MEMORY;
+	case -ENOENT:
+	case -ESRCH: /* window or borrower are gone */
+		return -ENODEV;
+	default:
+		return XEN_LEND_REASON_OTHER;
+	}
+}
+
+/*
+ * Lend the targets and what is present around them.  Nothing was invalidated
+ * since the snapshot, and nothing will be while the lock is held.
+ */
+static int xlend_lend_locked(struct xlend_window *w, unsigned long base,
+			     unsigned int nr, unsigned int target,
+			     struct xlend_resolve *what,
+			     struct xlend_scratch *s)
+{
+	struct xlend_pages *p = &s->pages;
+	unsigned int i, nr_targets = what->nr;
+	int rc = 0;
+
+	for (i = 0; i < nr; i++) {
+		bool is_target = i - target < what->nr;
+		unsigned long hpfn = s->pfns[i];
+		struct page *page;
+		bool rw;
+		int err = XEN_LEND_REASON_UNMAPPED;
+
+		p->lend[i] = false;
+		if (is_target && i - target >= nr_targets)
+			continue;
+		if ((hpfn & HMM_PFN_VALID) && !(hpfn & HMM_PFN_ERROR))
+			err = xlend_page_check(hpfn, &p->frame[i]);
+		if (err) {
+			if (is_target) {
+				/* The ones before it can be lent. */
+				rc = err;
+				nr_targets = i - target;
+				if (!nr_targets)
+					return rc;
+			}
+			continue;
+		}
+		page = hmm_pfn_to_page(hpfn);
+		rw = (hpfn & HMM_PFN_WRITE) &&
+		     (w->flags & XEN_LEND_WINDOW_WRITE) &&
+		     ((is_target && (what->write || what->turn)) ||
+		      xlend_is_dirty(page));
+		p->lend[i] = true;
+		if (rw) {
+			p->frame[i] |= XENMEM_LEND_WRITE;
+			/* Before the guest can write. */
+			xlend_mark_dirty(page);
+		}
+	}
+
+	xlend_books_lend(&w->books, base, nr, target, nr_targets, p,
+			 what->turn);
+
+	for (i = 0; i < nr_targets; i++) {
+		int err = xlend_lend_reason(p->status[target + i]);
+		unsigned long hpfn = s->pfns[target + i];
+
+		if (err) {
+			rc = err;
+			break;
+		}
+		/* The guest's use does not make it look used. */
+		if (!is_zero_pfn(hpfn & ~HMM_PFN_FLAGS))
+			folio_mark_accessed(page_folio(hmm_pfn_to_page(hpfn)));
+	}
+	what->done = i;
+	return i ? 0 : rc;
+}
+
+/* Access the page by value.  The same holds. */
+static int xlend_access_locked(unsigned long hpfn, bool write,
+			       struct xlend_access *acc)
+{
+	struct page *page;
+	u64 frame;
+	void *p;
+	int rc;
+
+	rc = xlend_page_check(hpfn, &frame);
+	if (rc)
+		return rc;
+	page = hmm_pfn_to_page(hpfn);
+	if (write)
+		xlend_mark_dirty(page);
+
+	/* One access, which is whole if it is aligned. */
+	p = kmap_local_page(page) + acc->offset;
+	switch (acc->size) {
+	case 1:
+		if (write)
+			WRITE_ONCE(*(u8 *)p, acc->value);
+		else
+			acc->value = READ_ONCE(*(u8 *)p);
+		break;
+	case 2:
+		if (write)
+			WRITE_ONCE(*(u16 *)p, acc->value);
+		else
+			acc->value = READ_ONCE(*(u16 *)p);
+		break;
+	case 4:
+		if (write)
+			WRITE_ONCE(*(u32 *)p, acc->value);
+		else
+			acc->value = READ_ONCE(*(u32 *)p);
+		break;
+	case 8:
+		if (write)
+			WRITE_ONCE(*(u64 *)p, acc->value);
+		else
+			acc->value = READ_ONCE(*(u64 *)p);
+		break;
+	default:
+		rc = XEN_LEND_REASON_OTHER;
+	}
+	kunmap_local(p);
+	return rc;
+}
+
+/*
+ * Use the snapshot, if it still holds.  A function of its own, so that tests can
+ * put a delay before it: what happens then is what it is about.
+ */
+static noinline __noclone int
+xlend_commit(struct xlend_window *w, struct xlend_resolve *what,
+	     struct xlend_snapshot snap, unsigned long base, unsigned int nr,
+	     unsigned int target, struct xlend_scratch *s)
+{
+	int rc;
+
+	mutex_lock(&w->books.lock);
+	if (!w->books.open)
+		rc = -ESHUTDOWN;
+	else if (READ_ONCE(w->dead))
+		rc = XEN_LEND_REASON_DEAD;
+	else if (xlend_notify_retry(w, snap, base, base + nr - 1))
+		rc = XLEND_OVERTAKEN;
+	else if (what->access)
+		rc = xlend_access_locked(s->pfns[target], what->write,
+					 what->access);
+	else
+		rc = xlend_lend_locked(w, base, nr, target, what, s);
+	mutex_unlock(&w->books.lock);
+	return rc;
+}
+
+/* Why a fault ended in a bus error. */
+static int xlend_bus_error(struct vm_area_struct *vma, unsigned long addr)
+{
+	pgoff_t index = ((addr - vma->vm_start) >> PAGE_SHIFT) + vma->vm_pgoff;
+	struct inode *inode = vma->vm_file ? file_inode(vma->vm_file) : NULL;
+
+	if (inode && S_ISREG(inode->i_mode) &&
+	    index >= DIV_ROUND_UP(i_size_read(inode), PAGE_SIZE))
+		return XEN_LEND_REASON_BEYOND;
+	/* Of a file or of swap; a full file system, no huge page left. */
+	return XEN_LEND_REASON_IO;
+}
+
+/*
+ * Fault a page in.  Not fixup_user_fault(): it has one error for poison, bus
+ * errors and what is not mapped.  Return: 0; XLEND_AGAIN if the lock was
+ * dropped; -EINTR, and then it was, too; or a reason.
+ */
+static int xlend_fault_in(struct vm_area_struct *vma, unsigned long addr,
+			  bool write, bool *tried)
+{
+	/* Remote: the protection keys of this thread say nothing. */
+	unsigned int flags = FAULT_FLAG_ALLOW_RETRY | FAULT_FLAG_KILLABLE |
+			     FAULT_FLAG_REMOTE;
+	vm_fault_t fault;
+
+	if (write)
+		flags |= FAULT_FLAG_WRITE;
+	if (*tried)
+		flags |= FAULT_FLAG_TRIED;
+
+	fault = handle_mm_fault(vma, addr, flags, NULL);
+	if (fault & VM_FAULT_COMPLETED)
+		return XLEND_AGAIN;
+	if (fault & VM_FAULT_RETRY) {
+		*tried = true;
+		return fatal_signal_pending(current) ? -EINTR : XLEND_AGAIN;
+	}
+	if (fault & VM_FAULT_OOM)
+		return XEN_LEND_REASON_NO_MEMORY;
+	if (fault & (VM_FAULT_HWPOISON | VM_FAULT_HWPOISON_LARGE))
+		return XEN_LEND_REASON_POISONED;
+	if (fault & VM_FAULT_SIGSEGV)
+		return XEN_LEND_REASON_UNMAPPED;
+	if (fault & VM_FAULT_SIGBUS)
+		return xlend_bus_error(vma, addr);
+	return 0;
+}
+
+/*
+ * One round.  Return: 0; XLEND_AGAIN, XLEND_OVERTAKEN; or as xlend_resolve().
+ * @what->nr is cut to what one round can do.
+ */
+static int xlend_resolve_once(struct xlend_window *w,
+			      struct xlend_resolve *what, bool *tried,
+			      struct xlend_scratch *s)
+{
+	unsigned long addr = w->addr + (what->slot << PAGE_SHIFT);
+	struct hmm_range range = {
+		.notifier = &w->notify.interval,
+		.hmm_pfns = s->pfns,
+	};
+	struct mm_struct *mm = w->mm;
+	struct xlend_snapshot snap;
+	unsigned long base, end;
+	struct vm_area_struct *vma;
+	unsigned int target, i;
+	bool locked = true;
+	int rc;
+
+	snap = xlend_notify_begin(w);
+	range.notifier_seq = snap.seq;
+	mmap_read_lock(mm);
+
+	/* Killed for want of memory, and its pages are being taken. */
+	rc = XEN_LEND_REASON_DEAD;
+	if (check_stable_address_space(mm))
+		goto unlock;
+	vma = vma_lookup(mm, addr);
+	rc = xlend_vma_check(vma, what->write);
+	if (rc)
+		goto unlock;
+
+	/* Aligned by slot, clipped to the window and to what is mapped. */
+	base = what->slot;
+	end = what->slot + what->nr;
+	if (what->around) {
+		base -= base % what->around;
+		end = max(end, base + what->around);
+	}
+	end = min(end, w->nr);
+	if (vma->vm_start > w->addr)
+		base = max(base, (vma->vm_start - w->addr) >> PAGE_SHIFT);
+	end = min(end, (vma->vm_end - w->addr) >> PAGE_SHIFT);
+	what->nr = min_t(unsigned long, what->nr, end - what->slot);
+	target = what->slot - base;
+
+	memset(s->pfns, 0, sizeof(s->pfns));
+	range.start = w->addr + (base << PAGE_SHIFT);
+	range.end = w->addr + (end << PAGE_SHIFT);
+	rc = hmm_range_fault(&range);
+	if (rc) {
+		rc = rc == -EBUSY ? XLEND_OVERTAKEN : XEN_LEND_REASON_KIND;
+		goto unlock;
+	}
+
+	for (i = target; i < target + what->nr; i++) {
+		unsigned long hpfn = s->pfns[i];
+
+		if ((hpfn & HMM_PFN_VALID) && !(hpfn & HMM_PFN_ERROR) &&
+		    (!what->write || (hpfn & HMM_PFN_WRITE)))
+			continue;
+		/*
+		 * An error may be a page that is with some device, which a
+		 * fault brings back, or one of a kind that cannot be lent.
+		 */
+		if ((hpfn & HMM_PFN_ERROR) && *tried) {
+			rc = XEN_LEND_REASON_KIND;
+		} else {
+			int err = xlend_fault_in(vma, w->addr +
+						 ((base + i) << PAGE_SHIFT),
+						 what->write, tried);
+
+			locked = err != XLEND_AGAIN && err != -EINTR;
+			if (hpfn & HMM_PFN_ERROR)
+				*tried = true;
+			rc = err ?: XLEND_AGAIN;
+			if (!err)
+				continue;
+		}
+		/* What comes before it is not to blame. */
+		if (locked && rc > 0 && i > target) {
+			what->nr = i - target;
+			rc = XLEND_AGAIN;
+		}
+		break;
+	}
+unlock:
+	if (locked)
+		mmap_read_unlock(mm);
+	if (rc)
+		return rc;
+
+	return xlend_commit(w, what, snap, base, end - base, target, s);
+}
+
+/* Whether some time may change it. */
+static bool xlend_may_pass(int reason)
+{
+	switch (reason) {
+	case XEN_LEND_REASON_FORBIDDEN: /* mprotect, there and back */
+	case XEN_LEND_REASON_NO_MEMORY:
+	case XEN_LEND_REASON_XEN_MEMORY:
+	case XEN_LEND_REASON_IO:
+	case XEN_LEND_REASON_BUSY:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/**
+ * xlend_resolve - have the pages behind slots lent, or access one by value
+ * @w: window, with a reference
+ * @what: see there
+ * @s: working space
+ *
+ * Context: process; no lock held; may wait in a page fault for long.
+ * Return: 0; XEN_LEND_REASON_* if the first slot cannot be resolved;
+ * -ESHUTDOWN: the window is being destroyed; -ENODEV: it is gone in Xen, or its
+ * borrower is; -EINTR: the caller is being killed.
+ */
+int xlend_resolve(struct xlend_window *w, struct xlend_resolve *what,
+		  struct xlend_scratch *s)
+{
+	unsigned int tries = 0, refusals = 0, nr = what->nr;
+	bool tried = false;
+	int rc;
+
+	if (what->write && !(w->flags & XEN_LEND_WINDOW_WRITE))
+		return XEN_LEND_REASON_READ_ONLY;
+	what->around = min_t(unsigned int, what->around, XLEND_BATCH);
+	what->done = 0;
+
+	/* A worker that is no thread of the process, or a stranger. */
+	if (w->mm != current->mm && !mmget_not_zero(w->mm))
+		return XEN_LEND_REASON_DEAD;
+
+	for (;;) {
+		rc = -ESHUTDOWN;
+		if (!READ_ONCE(w->books.open))
+			break;
+		rc = XEN_LEND_REASON_DEAD;
+		if (READ_ONCE(w->dead))
+			break;
+		rc = XEN_LEND_REASON_CONTENDED;
+		if (++tries > XLEND_MAX_TRIES)
+			break;
+
+		rc = xlend_resolve_once(w, what, &tried, s);
+		if (rc == XLEND_OVERTAKEN) {
+			xlend_count(w, &w->counts.retries, 1);
+			what->nr = nr;
+			if (tries > 16)
+				usleep_range(50, 100);
+			continue;
+		}
+		if (rc == XLEND_AGAIN) {
+			cond_resched();
+			continue;
+		}
+		if (!what->patient || !xlend_may_pass(rc) ||
+		    ++refusals > XLEND_MAX_REFUSALS)
+			break;
+		what->nr = nr;
+		tried = false;
+		fsleep(USEC_PER_MSEC << min(refusals - 1, 5U));
+	}
+
+	if (w->mm != current->mm)
+		/* Not mmput(): it could end the address space right here. */
+		mmput_async(w->mm);
+	return rc;
+}
+
+/**
+ * xlend_reason_errno - a reason as an errno, for who called by himself
+ * @reason: XEN_LEND_REASON_*, or a negative errno, or 0
+ *
+ * Return: negative errno, or 0.
+ */
+int xlend_reason_errno(int reason)
+{
+	switch (reason) {
+	case XEN_LEND_REASON_UNMAPPED:
+	case XEN_LEND_REASON_BEYOND:
+		return -EFAULT;
+	case XEN_LEND_REASON_FORBIDDEN:
+		return -EACCES;
+	case XEN_LEND_REASON_READ_ONLY:
+		return -EROFS;
+	case XEN_LEND_REASON_KIND:
+		return -EOPNOTSUPP;
+	case XEN_LEND_REASON_FOREIGN:
+		return -EPERM;
+	case XEN_LEND_REASON_POISONED:
+		return -EHWPOISON;
+	case XEN_LEND_REASON_DEAD:
+		return -ESRCH;
+	case XEN_LEND_REASON_NO_MEMORY:
+	case XEN_LEND_REASON_XEN_MEMORY:
+		return -ENOMEM;
+	case XEN_LEND_REASON_CONTENDED:
+	case XEN_LEND_REASON_STALLED:
+		return -ELOOP;
+	case XEN_LEND_REASON_BUSY:
+		return -EAGAIN;
+	case XEN_LEND_REASON_IO:
+	case XEN_LEND_REASON_OTHER:
+		return -EIO;
+	default:
+		return reason;
+	}
+}

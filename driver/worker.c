@@ -1,0 +1,342 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * xen-lend: who works on the requests of a window, see worker.h.
+ */
+#include "worker.h"
+
+#include <linux/cgroup.h>
+#include <linux/kthread.h>
+#include <linux/memcontrol.h>
+#include <linux/module.h>
+#include <linux/sched.h>
+#include <linux/sched/mm.h>
+#include <linux/slab.h>
+#include <linux/workqueue.h>
+
+#ifdef CONFIG_VHOST_TASK
+#include <linux/sched/vhost_task.h>
+#endif
+
+/**
+ * struct xlend_worker - one thread
+ * @crew: its crew
+ * @node: in the queue's list of idle workers
+ * @ended: queue's lock: takes no more requests
+ * @task: the thread
+ * @reap: frees it, once it has ended
+ * @turn: what it works on
+ * @scratch: for who serves
+ */
+struct xlend_worker {
+	struct xlend_crew *crew;
+	struct list_head node;
+	bool ended;
+#ifdef CONFIG_VHOST_TASK
+	struct vhost_task *task;
+#else
+	struct task_struct *task;
+#endif
+	struct work_struct reap;
+	struct xlend_turn turn;
+	u8 scratch[] __aligned(8);
+};
+
+/* Only waits for workers that have ended. */
+static struct workqueue_struct *xlend_reapers;
+
+/*
+ * The worker takes no more requests; what follows is the reaper's.  Return:
+ * false if it was so before.
+ */
+static bool xlend_worker_end(struct xlend_worker *wk)
+{
+	struct xlend_crew *crew = wk->crew;
+	struct xlend_queue *q = &crew->queue;
+	bool died = false, ended;
+
+	spin_lock_irq(&q->lock);
+	ended = wk->ended;
+	if (!ended) {
+		wk->ended = true;
+		list_del_init(&wk->node);
+		if (!--crew->alive && !crew->stopping)
+			died = true;
+		/* It may have been woken for a request that it leaves. */
+		if (!list_empty(&q->waiting) && !list_empty(&q->idle)) {
+			struct list_head *other = q->idle.next;
+
+			list_del_init(other);
+			q->wake(other);
+		}
+	}
+	spin_unlock_irq(&q->lock);
+
+	if (died)
+		crew->ops->died(crew);
+	if (!ended)
+		queue_work(xlend_reapers, &wk->reap);
+	return !ended;
+}
+
+static void xlend_worker_serve(struct xlend_worker *wk)
+{
+#ifdef CONFIG_VHOST_TASK
+	wk->crew->ops->serve(wk->crew, &wk->turn, wk->scratch);
+#else
+	struct mm_struct *mm = wk->crew->mm;
+	struct mem_cgroup *memcg, *old;
+
+	/* Without the process there is nothing to charge it for. */
+	if (!mmget_not_zero(mm)) {
+		wk->crew->ops->serve(wk->crew, &wk->turn, wk->scratch);
+		return;
+	}
+	kthread_use_mm(mm);
+	memcg = get_mem_cgroup_from_mm(mm);
+	old = set_active_memcg(memcg);
+	kthread_associate_blkcg(wk->crew->blkcg);
+
+	wk->crew->ops->serve(wk->crew, &wk->turn, wk->scratch);
+
+	kthread_associate_blkcg(NULL);
+	set_active_memcg(old);
+	mem_cgroup_put(memcg);
+	kthread_unuse_mm(mm);
+	/* Not mmput(): it could end the address space right here. */
+	mmput_async(mm);
+#endif
+}
+
+/*
+ * One round, entered in a state in which a wake-up is not lost.  Return: false
+ * to sleep.
+ */
+static bool xlend_worker_round(void *data)
+{
+	struct xlend_worker *wk = data;
+	struct xlend_queue *q = &wk->crew->queue;
+	bool stopping;
+
+	spin_lock_irq(&q->lock);
+	stopping = wk->crew->stopping || wk->ended;
+	spin_unlock_irq(&q->lock);
+	/* The second time it sleeps until the reaper comes. */
+	if (stopping)
+		return xlend_worker_end(wk);
+	if (!xlend_queue_take(q, &wk->turn, &wk->node))
+		return false;
+	__set_current_state(TASK_RUNNING);
+	xlend_worker_serve(wk);
+	cond_resched();
+	return true;
+}
+
+#ifdef CONFIG_VHOST_TASK
+
+static void xlend_worker_killed(void *data)
+{
+	xlend_worker_end(data);
+}
+
+static int xlend_worker_make(struct xlend_worker *wk, domid_t domid)
+{
+	char name[TASK_COMM_LEN];
+	struct vhost_task *task;
+
+	snprintf(name, sizeof(name), "xen-lend/%u", domid);
+	task = vhost_task_create(xlend_worker_round, xlend_worker_killed, wk,
+				 name);
+	/* NULL up to 6.13, from 6.14 an error pointer. */
+	if (IS_ERR_OR_NULL(task))
+		return task ? PTR_ERR(task) : -EAGAIN;
+	wk->task = task;
+	vhost_task_start(task);
+	return 0;
+}
+
+static void xlend_worker_wake_up(struct xlend_worker *wk)
+{
+	vhost_task_wake(wk->task);
+}
+
+static void xlend_worker_join(struct xlend_worker *wk)
+{
+	vhost_task_stop(wk->task);
+}
+
+#else
+
+static int xlend_worker_thread(void *data)
+{
+	for (;;) {
+		set_current_state(TASK_INTERRUPTIBLE);
+		if (kthread_should_stop())
+			break;
+		if (!xlend_worker_round(data))
+			schedule();
+	}
+	__set_current_state(TASK_RUNNING);
+	return 0;
+}
+
+static int xlend_worker_make(struct xlend_worker *wk, domid_t domid)
+{
+	struct task_struct *task;
+
+	task = kthread_create(xlend_worker_thread, wk, "xen-lend/%u", domid);
+	if (IS_ERR(task))
+		return PTR_ERR(task);
+	wk->task = task;
+	wake_up_process(task);
+	return 0;
+}
+
+static void xlend_worker_wake_up(struct xlend_worker *wk)
+{
+	wake_up_process(wk->task);
+}
+
+static void xlend_worker_join(struct xlend_worker *wk)
+{
+	kthread_stop(wk->task);
+}
+
+#endif
+
+static void xlend_worker_wake(struct list_head *node)
+{
+	xlend_worker_wake_up(container_of(node, struct xlend_worker, node));
+}
+
+static void xlend_worker_reap(struct work_struct *work)
+{
+	struct xlend_worker *wk = container_of(work, struct xlend_worker, reap);
+	struct xlend_crew *crew = wk->crew;
+
+	xlend_worker_join(wk);
+	kfree(wk);
+	crew->ops->put(crew);
+	/* Unloading waits for the reapers, and so for this to return. */
+	module_put(THIS_MODULE);
+}
+
+/**
+ * xlend_crew_init - set up a crew without workers
+ * @crew: zeroed
+ * @ops: what it works for
+ * @mm: of the current process
+ *
+ * Context: process; xlend_crew_free() undoes it.
+ */
+void xlend_crew_init(struct xlend_crew *crew, const struct xlend_crew_ops *ops,
+		     struct mm_struct *mm)
+{
+	crew->ops = ops;
+	crew->mm = mm;
+	xlend_queue_init(&crew->queue, xlend_worker_wake);
+#if !defined(CONFIG_VHOST_TASK) && defined(CONFIG_BLK_CGROUP)
+	crew->blkcg = task_get_css(current, io_cgrp_id);
+#endif
+}
+
+/**
+ * xlend_crew_free - undo xlend_crew_init()
+ * @crew: without workers
+ *
+ * Context: process.
+ */
+void xlend_crew_free(struct xlend_crew *crew)
+{
+	if (crew->blkcg)
+		css_put(crew->blkcg);
+}
+
+/**
+ * xlend_crew_start - make workers
+ * @crew: set up
+ * @nr: how many at most; fewer will do
+ * @domid: borrower, for their names
+ *
+ * Context: the process that they will be threads of.
+ * Return: 0 if there is at least one; -EAGAIN, -ENOMEM and what else keeps a
+ * process from having another thread.
+ */
+int xlend_crew_start(struct xlend_crew *crew, unsigned int nr, domid_t domid)
+{
+	struct xlend_worker *wk;
+	unsigned int i;
+	int rc = 0;
+
+	for (i = 0; i < nr; i++) {
+		rc = -ENOMEM;
+		wk = kzalloc(struct_size(wk, scratch, crew->ops->scratch),
+			     GFP_KERNEL_ACCOUNT);
+		if (!wk)
+			break;
+		wk->crew = crew;
+		INIT_LIST_HEAD(&wk->node);
+		INIT_WORK(&wk->reap, xlend_worker_reap);
+		crew->ops->get(crew);
+		__module_get(THIS_MODULE);
+		spin_lock_irq(&crew->queue.lock);
+		crew->alive++;
+		spin_unlock_irq(&crew->queue.lock);
+		rc = xlend_worker_make(wk, domid);
+		if (!rc)
+			continue;
+
+		spin_lock_irq(&crew->queue.lock);
+		crew->alive--;
+		spin_unlock_irq(&crew->queue.lock);
+		kfree(wk);
+		module_put(THIS_MODULE);
+		crew->ops->put(crew);
+		break;
+	}
+	return i ? 0 : rc;
+}
+
+/**
+ * xlend_crew_stop - have the workers end
+ * @crew: its queue gets no more requests
+ *
+ * Waits for none: who hangs ends later.
+ *
+ * Context: process.
+ */
+void xlend_crew_stop(struct xlend_crew *crew)
+{
+	struct xlend_queue *q = &crew->queue;
+
+	spin_lock_irq(&q->lock);
+	crew->stopping = true;
+	while (!list_empty(&q->idle)) {
+		struct list_head *worker = q->idle.next;
+
+		list_del_init(worker);
+		q->wake(worker);
+	}
+	spin_unlock_irq(&q->lock);
+}
+
+/**
+ * xlend_workers_init - before the first crew
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int xlend_workers_init(void)
+{
+	xlend_reapers = alloc_workqueue("xen-lend", WQ_UNBOUND, 0);
+	return xlend_reapers ? 0 : -ENOMEM;
+}
+
+/**
+ * xlend_workers_exit - undo xlend_workers_init()
+ *
+ * Context: no worker is left, as none holds the module.
+ */
+void xlend_workers_exit(void)
+{
+	/* The last may have dropped the module, but not yet returned. */
+	destroy_workqueue(xlend_reapers);
+}
