@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* The books against a naive model of them, with every error that Xen may give. */
+#include "fake-xen.h"
+
+#include "../books.h"
+#include "../request.h"
+
+#include "tap.h"
+
+#define N FAKE_SLOTS
+
+static struct xlend_books b;
+static unsigned long rng = 88172645463325252UL;
+
+static unsigned long rnd(unsigned long n)
+{
+	rng ^= rng << 13;
+	rng ^= rng >> 7;
+	rng ^= rng << 17;
+	return rng % n;
+}
+
+/* Slots that are wrong: lent in Xen and not in the books is the worst. */
+static unsigned long leaks(void)
+{
+	unsigned long i, bad = 0;
+
+	for (i = 0; i < N; i++)
+		bad += fake_slot[i] && !test_bit(i, b.lent);
+	return bad;
+}
+
+static unsigned long others(void)
+{
+	unsigned long i, bad = 0, n = 0;
+
+	for (i = 0; i < N; i++) {
+		bool lent = test_bit(i, b.lent), rw = test_bit(i, b.writable);
+
+		n += lent;
+		bad += lent && !fake_slot[i];
+		bad += rw != !!(fake_slot[i] & XENMEM_LEND_WRITE);
+		bad += lent && !test_bit(i, b.before);
+	}
+	return bad + (n != b.nr_lent);
+}
+
+static void lend(unsigned long base, unsigned int nr, unsigned int target,
+		 unsigned int nr_targets, struct xlend_pages *p)
+{
+	mutex_lock(&b.lock);
+	xlend_books_lend(&b, base, nr, target, nr_targets, p, NULL);
+	mutex_unlock(&b.lock);
+}
+
+static void revoke(unsigned long first, unsigned long last)
+{
+	mutex_lock(&b.lock);
+	xlend_books_revoke(&b, first, last);
+	mutex_unlock(&b.lock);
+}
+
+static void model(void)
+{
+	unsigned long round, leaked = 0, wrong = 0, held = 0, failed = 0, lies = 0;
+	struct xlend_pages p;
+
+	for (round = 0; round < 100000; round++) {
+		unsigned long base = rnd(N), i;
+		unsigned int nr = 1 + rnd(min((unsigned long)XLEND_BATCH, N - base));
+		unsigned int target = rnd(nr), nr_targets = 1 + rnd(nr - target);
+		unsigned int kind = rnd(10);
+
+		if (kind < 4) {
+			unsigned long last = base + rnd(N - base);
+
+			revoke(base, last);
+			for (i = base; i <= last; i++)
+				held += fake_slot[i] || test_bit(i, b.lent);
+			continue;
+		}
+		for (i = 0; i < nr; i++) {
+			/* mostly the frame that is there, if one is */
+			p.frame[i] = rnd(8) ? base + i + 1000 : rnd(5000) + 1;
+			if (rnd(2))
+				p.frame[i] |= XENMEM_LEND_WRITE;
+			p.lend[i] = rnd(5) || i - target < nr_targets;
+			p.status[i] = 99;
+		}
+		fake_fail_rc = fake_fail_status = 0;
+		if (kind == 8) {
+			static const int errnos[] = { ENOMEM, EPERM, ENOENT, ESRCH, EFAULT, EBUSY, EINVAL };
+
+			fake_fail_rc = -errnos[rnd(7)];
+			fake_fail_after = rnd(nr + 1);
+		} else if (kind == 9) {
+			static const int errnos[] = { ENOMEM, EPERM, EBUSY, EINVAL, EOPNOTSUPP };
+
+			fake_fail_status = -errnos[rnd(5)];
+			fake_fail_each = 1 + rnd(7);
+		}
+		lend(base, nr, target, nr_targets, &p);
+		for (i = target; i < target + nr_targets; i++) {
+			failed += p.status[i] != 0;
+			/* what is said to be lent is */
+			lies += !p.status[i] && (!fake_slot[base + i] || !test_bit(base + i, b.lent));
+			lies += p.status[i] == 99;
+		}
+		leaked += leaks();
+		wrong += others();
+	}
+	fake_fail_rc = fake_fail_status = 0;
+	eq(leaked, 0, "in 100,000 random calls with errors nothing is lent that the books do not know of");
+	eq(wrong, 0, "... rights, counts and what was lent once are right");
+	eq(held, 0, "... and nothing of a range that was revoked");
+	eq(lies, 0, "... nothing is said to be lent that is not");
+	ok(failed > 1000, "... of all that %lu slots failed", failed);
+	eq(fake_broken, 0, "... no promise of Xen's was broken");
+}
+
+static void one(u64 frame, unsigned long slot)
+{
+	struct xlend_pages p = { .frame[0] = frame, .lend[0] = true };
+
+	lend(slot, 1, 0, 1, &p);
+}
+
+static void details(void)
+{
+	struct xlend_pages p = { 0 };
+	unsigned long calls;
+	unsigned int i;
+
+	revoke(0, N - 1);
+	memset(&b.counts, 0, sizeof(b.counts));
+	memset(b.before, 0, BITS_TO_LONGS(N) * sizeof(long));
+	one(5, 10);
+	eq(b.counts.lends, 1, "a slot: lent");
+	eq(b.counts.around + b.counts.refaults + b.counts.upgrades, 0, "... and nothing else");
+	one(5 | XENMEM_LEND_WRITE, 10);
+	eq(b.counts.upgrades, 1, "the same for writing: an upgrade");
+	one(5, 10);
+	ok(xlend_books_has(&b, 10, true), "lent again for reading: writable all the same");
+	revoke(10, 10);
+	one(5, 10);
+	eq(b.counts.refaults, 1, "lent again after a revoke: counted");
+	ok(!xlend_books_has(&b, 10, true), "... and not writable");
+
+	/* neighbours that are lent with the same rights are left out */
+	for (i = 0; i < 16; i++) {
+		p.frame[i] = 100 + i;
+		p.lend[i] = true;
+	}
+	lend(20, 16, 3, 1, &p);
+	eq(b.counts.around, 15, "fifteen neighbours");
+	for (i = 0; i < 16; i++)
+		p.lend[i] = true;
+	calls = fake_lends;
+	lend(20, 16, 3, 1, &p);
+	eq(fake_lends - calls, 1, "again: one call, for the target alone");
+
+	/* one hypercall revokes over small gaps, not over large ones */
+	revoke(0, N - 1);
+	one(1, 0);
+	one(2, 60);
+	one(3, 250);
+	calls = fake_revokes;
+	revoke(0, N - 1);
+	eq(fake_revokes - calls, 2, "slots 0, 60 and 250 are revoked by two calls");
+	calls = fake_revokes;
+	revoke(0, N - 1);
+	eq(fake_revokes - calls, 0, "nothing lent: no call");
+
+	one(7, 299);
+	xlend_books_close(&b);
+	eq(b.nr_lent, 0, "closing takes all back");
+	ok(!b.open, "... for good");
+	eq(xlend_bucket(0), 0, "distribution: nothing");
+	eq(xlend_bucket(1500), 1, "... 1.5 us");
+	eq(xlend_bucket(1000000), 10, "... 1 ms");
+	eq(xlend_bucket(~0UL), 23, "... for ever");
+}
+
+int main(void)
+{
+	tap_begin("driver-books");
+	test_no_memory = true;
+	eq(xlend_books_init(&b, FAKE_DOMID, 1, N), -ENOMEM, "no memory for the books");
+	xlend_books_free(&b);
+	test_no_memory = false;
+	memset(&b, 0, sizeof(b));
+	eq(xlend_books_init(&b, FAKE_DOMID, 1, N), 0, "books");
+	xlend_books_open(&b, FAKE_HANDLE);
+	model();
+	details();
+	xlend_books_free(&b);
+	return tap_end();
+}
