@@ -50,6 +50,8 @@ struct suite {
 	X(memory, 400, 0) \
 	X(dirty, 400, 0) \
 	X(process, 500, 0) \
+	X(hold, 400, 0) \
+	X(hang, 500, LONG) \
 	X(soak, 300, LONG) \
 	X(leak, 600, LONG) \
 	X(library, 200, 0) \
