@@ -18,10 +18,13 @@
 /* Mappings of PV domains whose entries are not what they seem (gntdev). */
 static inline bool xlend_vma_special(struct vm_area_struct *vma)
 {
-#if LINUX_VERSION_CODE >= KERNEL_VERSION(7, 0, 0)
+#if defined(CONFIG_FIND_NORMAL_PAGE)
 	return vma->vm_ops && vma->vm_ops->find_normal_page;
-#else
+#elif LINUX_VERSION_CODE < KERNEL_VERSION(6, 18, 0)
 	return vma->vm_ops && vma->vm_ops->find_special_page;
+#else
+	/* only gntdev needs the callback, and this kernel has no gntdev */
+	return false;
 #endif
 }
 
