@@ -17,7 +17,7 @@ help:
 	@echo '  make demo        a guest draws into memory that dom0 keeps taking away; ends with build/demo.png'
 	@echo '  make check       all tests: unit tests; in an emulated AMD machine, PV and PVH dom0; in an Intel one, PV dom0'
 	@echo '  make check-unit  the unit tests alone'
-	@echo '  make check-lab   the tests in the emulated machines alone (LENDERS="pv pvh intel" SUITES="a b" XEN=debug INTEL=short|full)'
+	@echo '  make check-lab   the tests in the emulated machines alone (LENDERS="pv pvh intel" SUITES="a b" XEN=debug INTEL=short|full KERNEL=6.12|6.1|newest|debug)'
 	@echo '  make lint        what can be said of the sources without running them; BUILD=all: Xen after each patch, too'
 	@echo '  make bench       the same workload on Xen with lending and on KVM, and the table'
 	@echo '  make shell       a root shell in dom0 of that machine (AMD; LENDER=pv|pvh|bare XEN=debug|release)'

@@ -23,6 +23,15 @@ PLAIN=
 if [ "$XEN_SERIES" = 4.20 ]; then PLAIN=$TOP/hypervisor; fi
 series_names() { sed -e 's/[[:space:]]*#.*//' -e 's/[[:space:]]*$//' -e '/^$/d' "$PATCHES/series"; }
 
+# Which kernel dom0 has, and modules are built for: see lab/kernel.
+export KERNEL=${KERNEL:-6.12}
+known_kernel() {
+	case $1 in
+	6.12 | 6.1 | newest | debug) ;;
+	*) die "kernel $1: 6.12, 6.1, newest or debug" ;;
+	esac
+}
+
 # Seconds since the first script of this run started: children inherit it, so that all steps share one clock.
 export XENLEND_T0=${XENLEND_T0:-$(date +%s)}
 
@@ -38,7 +47,7 @@ become_root() {
 	if [ "$(id -u)" = 0 ]; then return; fi
 	command -v sudo >/dev/null || die "this needs root: run it as root, or install sudo"
 	exec sudo env HOME="$HOME" XDG_CACHE_HOME="${XDG_CACHE_HOME:-$HOME/.cache}" XENLEND_T0="$XENLEND_T0" \
-		XENLEND_MIRROR="${XENLEND_MIRROR:-}" XEN_SOURCE="${XEN_SOURCE:-}" XEN_SERIES="$XEN_SERIES" JOBS="$JOBS" "$@"
+		XENLEND_MIRROR="${XENLEND_MIRROR:-}" XEN_SOURCE="${XEN_SOURCE:-}" XEN_SERIES="$XEN_SERIES" KERNEL="$KERNEL" JOBS="$JOBS" "$@"
 }
 
 # What a run through sudo leaves in build/ belongs to whoever owns the checkout.

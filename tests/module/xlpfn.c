@@ -8,6 +8,7 @@
 #include <linux/module.h>
 #include <linux/sched.h>
 #include <linux/uaccess.h>
+#include <linux/version.h>
 #include <xen/xen.h>
 #include <xen/page.h>
 #include <xen/mem-reservation.h>
@@ -52,6 +53,7 @@ static int take_back(void)
 	return 0;
 }
 
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 12, 0)
 static int mapped(u64 *v)
 {
 	struct follow_pfnmap_args args = { .address = *v };
@@ -67,6 +69,22 @@ static int mapped(u64 *v)
 	mmap_read_unlock(current->mm);
 	return rc;
 }
+#else
+static int mapped(u64 *v)
+{
+	struct vm_area_struct *vma;
+	unsigned long pfn;
+	int rc;
+
+	mmap_read_lock(current->mm);
+	vma = vma_lookup(current->mm, *v);
+	rc = vma ? follow_pfn(vma, *v, &pfn) : -EFAULT;
+	if (!rc)
+		*v = pfn;
+	mmap_read_unlock(current->mm);
+	return rc;
+}
+#endif
 
 static atomic_t delays = ATOMIC_INIT(0), delayed = ATOMIC_INIT(0);
 static unsigned int delay_ms;
@@ -169,7 +187,12 @@ static const struct file_operations fops = {
 	.unlocked_ioctl = xlpfn_ioctl,
 	.release = xlpfn_release,
 };
-static struct miscdevice dev = { .minor = MISC_DYNAMIC_MINOR, .name = "xlpfn", .fops = &fops, .mode = 0600 };
+static struct miscdevice dev = {
+	.minor = MISC_DYNAMIC_MINOR,
+	.name = "xlpfn",
+	.fops = &fops,
+	.mode = 0600,
+};
 module_misc_device(dev);
 MODULE_DESCRIPTION("Test help for memory lending");
 MODULE_LICENSE("GPL");

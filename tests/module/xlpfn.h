@@ -18,7 +18,10 @@
 #define XLPFN_FREE	_IO('~', 5)
 /* first word of that page */
 #define XLPFN_PEEK	_IOR('~', 6, __u64)
-/* address of this process in a mapping of pages that Linux does not own (VM_PFNMAP: pagemap is silent there) -> pfn */
+/*
+ * address of this process in a mapping of pages that Linux does not own
+ * (VM_PFNMAP: pagemap is silent there) -> pfn
+ */
 #define XLPFN_MAPPED	_IOWR('~', 7, __u64)
 
 /*
