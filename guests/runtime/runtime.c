@@ -55,6 +55,10 @@ struct cpu *this_cpu(void)
 	return c;
 }
 
+/* called by start.S */
+void trap(struct frame *f);
+void cpu_main(u32 id, u64 start_info);
+
 void trap(struct frame *f)
 {
 	struct cpu *c = this_cpu();

@@ -282,11 +282,11 @@ bool guest_free(struct guest *g)
 	xs_release_domain(xsh, g->domid);
 	gone = domain_gone(g->domid, zombies ? 3 : 60);
 	if (!gone) {
-		zombies = true;
-		xc_domaininfo_t i;
+		xc_domaininfo_t info;
 
-		if (!xc_domain_getinfo_single(xch, g->domid, &i))
-			note("domain %u is a zombie: %lu pages are left", g->domid, (long)i.tot_pages);
+		zombies = true;
+		if (!xc_domain_getinfo_single(xch, g->domid, &info))
+			note("domain %u is a zombie: %lu pages are left", g->domid, (long)info.tot_pages);
 		/* which pages these are goes to Xen's log */
 		xc_send_debug_keys(xch, "q");
 	}

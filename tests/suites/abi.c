@@ -361,17 +361,17 @@ static void querying(void)
 	unsigned char *c = (unsigned char *)room, want[sizeof(*room)];
 	static const unsigned sizes[] = { 0, 8, 16, 24, sizeof(*room) - 8, sizeof(*room), sizeof(*room) + 8, 4000 };
 	unsigned i, k, n, wrong = 0;
-	struct xen_mem_lend m;
+	struct xen_mem_lend q;
 
 	at("query");
 	raw_query(g->domid, w->id, &base);
 	memcpy(want, &base, sizeof(want));
 	for (i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
 		memset(c, 0x55, PAGE);
-		m = blank(XENMEM_LEND_query);
-		m.u.query.size = sizes[i];
-		err(lend_call(&m), 0, "query with room for %u bytes", sizes[i]);
-		wrong += m.u.query.size != sizeof(*room);
+		q = blank(XENMEM_LEND_query);
+		q.u.query.size = sizes[i];
+		err(lend_call(&q), 0, "query with room for %u bytes", sizes[i]);
+		wrong += q.u.query.size != sizeof(*room);
 		n = sizes[i] < sizeof(*room) ? sizes[i] : sizeof(*room);
 		for (k = 0; k < PAGE; k++)
 			wrong += c[k] != (k < n ? want[k] : 0x55);

@@ -102,18 +102,21 @@ static void sizes(void)
 	}
 }
 
-static int borrower(void (*change)(struct xen_lend_borrower *))
+/* Each case changes one thing of a struct that is good. */
+static struct xen_lend_borrower good_borrower(void)
 {
-	struct xen_lend_borrower b = { .size = sizeof(b), .domid = g->domid, .gpa = GUEST_WINDOW, .len = LEN };
+	return (struct xen_lend_borrower){ .size = sizeof(struct xen_lend_borrower), .domid = g->domid, .gpa = GUEST_WINDOW, .len = LEN };
+}
+static int borrower(struct xen_lend_borrower b)
+{
 	int rc;
 
-	change(&b);
 	rc = drv_ioctl(dev, XEN_LEND_BORROWER, &b);
 	if (!rc)
 		close(b.fd);
 	return rc;
 }
-#define bor(stmt, want, text) ({ void f_(struct xen_lend_borrower *b) { stmt; } err(borrower(f_), want, "borrower: %s", text); })
+#define bor(stmt, want, text) ({ struct xen_lend_borrower b_ = good_borrower(), *b = &b_; stmt; err(borrower(b_), want, "borrower: %s", text); })
 
 static void borrowers(void)
 {
@@ -135,7 +138,7 @@ static void borrowers(void)
 	bor(b->domid = 0x7000, -ESRCH, "no such domain");
 	bor(b->domid = 0x7ff0, -EINVAL, "DOMID_SELF");
 	bor(b->domid = 0xffff, -EINVAL, "domid 65535");
-	rc = borrower(({ void f_(struct xen_lend_borrower *b) { b->domid = 0; } f_; }));
+	rc = borrower((struct xen_lend_borrower){ .size = sizeof(struct xen_lend_borrower), .domid = 0, .gpa = GUEST_WINDOW, .len = LEN });
 	ok(rc < 0, "borrower: the lender itself (%d)", rc);
 	rc = guest_try_new(&(struct guest_options){ .pv = true }, &pv);
 	if (!rc) {
@@ -155,19 +158,21 @@ static void borrowers(void)
 	close(f2);
 }
 
-static int window(void (*change)(struct xen_lend_window *))
+static struct xen_lend_window good_window(void)
 {
-	struct xen_lend_window w = { .size = sizeof(w), .flags = XEN_LEND_WINDOW_WRITE, .gpa = GUEST_WINDOW + LEN, .len = 8 * PAGE,
-		.addr = (uintptr_t)span + LEN };
+	return (struct xen_lend_window){ .size = sizeof(struct xen_lend_window), .flags = XEN_LEND_WINDOW_WRITE,
+		.gpa = GUEST_WINDOW + LEN, .len = 8 * PAGE, .addr = (uintptr_t)span + LEN };
+}
+static int window(struct xen_lend_window w)
+{
 	int rc;
 
-	change(&w);
 	rc = drv_ioctl(fd, XEN_LEND_WINDOW_CREATE, &w);
 	if (!rc)
 		drv_destroy(fd, w.id);
 	return rc;
 }
-#define win(stmt, want, text) ({ void f_(struct xen_lend_window *w) { stmt; } err(window(f_), want, "window: %s", text); })
+#define win(stmt, want, text) ({ struct xen_lend_window w_ = good_window(), *w = &w_; stmt; err(window(w_), want, "window: %s", text); })
 
 static void windows(void)
 {
@@ -244,14 +249,13 @@ static void windows(void)
 	drv_destroy(fd, rc);
 }
 
-static int range(unsigned long cmd, void (*change)(struct xen_lend_range *))
+static struct xen_lend_range good_range(unsigned long cmd)
 {
-	struct xen_lend_range r = { .size = sizeof(r), .id = id, .len = cmd == XEN_LEND_WINDOW_DESTROY ? 0 : PAGE };
-
-	change(&r);
-	return drv_ioctl(fd, cmd, &r);
+	return (struct xen_lend_range){ .size = sizeof(struct xen_lend_range), .id = id,
+		.len = cmd == XEN_LEND_WINDOW_DESTROY ? 0 : PAGE };
 }
-#define ran(cmd, stmt, want, text) ({ void f_(struct xen_lend_range *r) { stmt; } err(range(cmd, f_), want, "%s", text); })
+#define ran(cmd, stmt, want, text) \
+	({ struct xen_lend_range r_ = good_range(cmd), *r = &r_; stmt; err(drv_ioctl(fd, cmd, r), want, "%s", text); })
 
 static void ranges(void)
 {
