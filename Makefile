@@ -4,7 +4,7 @@
 
 SHELL = /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo check check-unit check-lab lint bench shell build clean distclean
+.PHONY: help demo check check-unit check-lab lint compile-db bench shell build clean distclean
 
 CACHE = $${XDG_CACHE_HOME:-$$HOME/.cache}/xenlend
 LENDER ?= pv
@@ -19,6 +19,7 @@ help:
 	@echo '  make check-unit  the unit tests alone'
 	@echo '  make check-lab   the tests in the emulated machines alone (LENDERS="pv pvh intel" SUITES="a b" XEN=debug INTEL=short|full KERNEL=6.12|6.1|newest|debug)'
 	@echo '  make lint        what can be said of the sources without running them; BUILD=all: Xen after each patch, too'
+	@echo '  make compile-db  compile_commands.json, for clangd'
 	@echo '  make bench       the same workload on Xen with lending and on KVM, and the table'
 	@echo '  make shell       a root shell in dom0 of that machine (AMD; LENDER=pv|pvh|bare XEN=debug|release)'
 	@echo '  make build       build everything, run nothing'
@@ -42,6 +43,9 @@ check-lab:
 
 lint:
 	@lab/lint $(BUILD)
+
+compile-db:
+	@lab/compile-db
 
 bench:
 	@lab/bench

@@ -193,6 +193,7 @@ static struct miscdevice dev = {
 	.fops = &fops,
 	.mode = 0600,
 };
+
 module_misc_device(dev);
 MODULE_DESCRIPTION("Test help for memory lending");
 MODULE_LICENSE("GPL");
