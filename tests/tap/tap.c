@@ -15,7 +15,7 @@
 
 static const char *suite;
 static int count, failed;
-static char where[200];
+static char where[200], stage[200];
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pid_t owner;
 void (*tap_cleanup)(void);
@@ -40,7 +40,7 @@ int tap_end(void)
 	return failed ? 1 : 0;
 }
 
-static bool report(bool cond, const char *detail, const char *fmt, va_list va)
+static bool report(const char *line, bool cond, const char *detail, const char *fmt, va_list va)
 {
 	char text[300];
 
@@ -52,42 +52,48 @@ static bool report(bool cond, const char *detail, const char *fmt, va_list va)
 	printf("%sok %d - %s\n", cond ? "" : "not ", count, text);
 	if (!cond && detail)
 		printf("#   %s\n", detail);
+	if (!cond) {
+		/* wherever it was built */
+		const char *tests = strstr(line, "/tests/");
+
+		printf("#   %s%s%s\n", tests ? tests + 1 : line, stage[0] ? ", at: " : "", stage);
+	}
 	fflush(stdout);
 	snprintf(where, sizeof(where), "after: %.180s", text);
 	pthread_mutex_unlock(&lock);
 	return cond;
 }
 
-bool ok(bool cond, const char *fmt, ...)
+bool tap_ok(const char *line, bool cond, const char *fmt, ...)
 {
 	va_list va;
 
 	va_start(va, fmt);
-	report(cond, NULL, fmt, va);
+	report(line, cond, NULL, fmt, va);
 	va_end(va);
 	return cond;
 }
 
-bool eq(long got, long want, const char *fmt, ...)
+bool tap_eq(const char *line, long got, long want, const char *fmt, ...)
 {
 	char d[100];
 	va_list va;
 
 	snprintf(d, sizeof(d), "got %ld, want %ld", got, want);
 	va_start(va, fmt);
-	report(got == want, d, fmt, va);
+	report(line, got == want, d, fmt, va);
 	va_end(va);
 	return got == want;
 }
 
-bool eqx(uint64_t got, uint64_t want, const char *fmt, ...)
+bool tap_eqx(const char *line, uint64_t got, uint64_t want, const char *fmt, ...)
 {
 	char d[100];
 	va_list va;
 
 	snprintf(d, sizeof(d), "got %#lx, want %#lx", (long)got, (long)want);
 	va_start(va, fmt);
-	report(got == want, d, fmt, va);
+	report(line, got == want, d, fmt, va);
 	va_end(va);
 	return got == want;
 }
@@ -103,14 +109,14 @@ static const char *name(long e, char *buf, size_t n)
 	return buf;
 }
 
-bool err(long got, long want, const char *fmt, ...)
+bool tap_err(const char *line, long got, long want, const char *fmt, ...)
 {
 	char d[100], a[32], b[32];
 	va_list va;
 
 	snprintf(d, sizeof(d), "got %s, want %s", name(got, a, sizeof(a)), name(want, b, sizeof(b)));
 	va_start(va, fmt);
-	report(got == want, d, fmt, va);
+	report(line, got == want, d, fmt, va);
 	va_end(va);
 	return got == want;
 }
@@ -146,8 +152,9 @@ void at(const char *fmt, ...)
 	va_list va;
 
 	va_start(va, fmt);
-	vsnprintf(where, sizeof(where), fmt, va);
+	vsnprintf(stage, sizeof(stage), fmt, va);
 	va_end(va);
+	memcpy(where, stage, sizeof(where));
 }
 
 /* In signal handlers printf is a risk taken: the alternative is a suite that ends without a word. */
@@ -196,10 +203,11 @@ static void on_signal(int sig)
 void tap_limit(unsigned seconds)
 {
 	static const int sigs[] = { SIGALRM, SIGTERM, SIGINT, SIGSEGV, SIGBUS, SIGABRT, SIGFPE, SIGILL };
+	const char *patience = getenv("XENLEND_PATIENCE");
 	unsigned i;
 
 	for (i = 0; i < sizeof(sigs) / sizeof(sigs[0]); i++)
 		signal(sigs[i], on_signal);
 	signal(SIGPIPE, SIG_IGN);
-	alarm(seconds);
+	alarm(patience ? seconds * atoi(patience) : seconds);
 }
