@@ -187,6 +187,7 @@ static const struct file_operations fops = {
 	.unlocked_ioctl = xlpfn_ioctl,
 	.release = xlpfn_release,
 };
+
 static struct miscdevice dev = {
 	.minor = MISC_DYNAMIC_MINOR,
 	.name = "xlpfn",
@@ -195,5 +196,6 @@ static struct miscdevice dev = {
 };
 
 module_misc_device(dev);
+
 MODULE_DESCRIPTION("Test help for memory lending");
 MODULE_LICENSE("GPL");
