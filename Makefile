@@ -18,6 +18,7 @@ help:
 	@echo '  make check       all tests: unit tests; in an emulated AMD machine, PV and PVH dom0; in an Intel one, PV dom0'
 	@echo '  make check-unit  the unit tests alone'
 	@echo '  make check-lab   the tests in the emulated machines alone (LENDERS="pv pvh intel" SUITES="a b" XEN=debug INTEL=short|full KERNEL=6.12|6.1|newest|debug)'
+	@echo '  make check-debug the tests of the driver, on a kernel with lockdep and KASAN (LENDERS="pv" SUITES="a b")'
 	@echo '  make lint        what can be said of the sources without running them; BUILD=all: Xen after each patch, too'
 	@echo '  make compile-db  compile_commands.json, for clangd'
 	@echo '  make bench       the same workload on Xen with lending and on KVM, and the table'
@@ -40,6 +41,10 @@ check-unit:
 
 check-lab:
 	@XEN=$(XEN) lab/check lab
+
+.PHONY: check-debug
+check-debug:
+	@KERNEL=debug LENDERS="$(or $(LENDERS),pv)" SUITES="$(or $(SUITES),driver)" XEN=$(XEN) lab/check lab
 
 lint:
 	@lab/lint $(BUILD)

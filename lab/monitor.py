@@ -34,9 +34,14 @@ BAD = [
     (re.compile(r"UBSAN:"), "undefined behaviour in Xen or the kernel"),
     # (except one at boot, in debug builds, about QEMU's processor: a size for XSAVEC, which it does not have)
     (re.compile(r"Xen WARN at (?!.*/arch/x86/xstate\.c:\d+$)"), "Xen WARN"),
-    (re.compile(r"BUG: (?!using )|kernel BUG at|Oops: |general protection fault.*(SMP|PREEMPT)"), "a bug in dom0's kernel"),
-    (re.compile(r"WARNING: CPU: \d+ PID"), "a kernel warning in dom0"),
-    (re.compile(r"WARNING: (possible|bad|suspicious|inconsistent|held) "), "a lockdep report in dom0"),
+    # KASAN, "sleeping function called", lockdep's "[ BUG: ... ]", pages in a bad state, all are a BUG:
+    (re.compile(r"BUG: |kernel BUG at|Oops: |general protection fault.*(SMP|PREEMPT)"), "a bug in dom0's kernel"),
+    # (6.1 and 6.12 have the processor first, newer ones the place)
+    (re.compile(r"WARNING: (CPU: \d+ PID|\S+:\d+ at )"), "a kernel warning in dom0"),
+    (re.compile(r"WARNING: (possible|bad|suspicious|inconsistent|held|lock held|Nested lock|(HARD|SOFT|RECLAIM)\S*-safe) "), "a lockdep report in dom0"),
+    # from there on it is silent about everything
+    (re.compile(r"turning off the locking correctness validator|register non-static key"), "lockdep gave up in dom0"),
+    (re.compile(r"list_(add|del) corruption"), "a broken list in dom0's kernel"),
     (re.compile(r"rcu: INFO: rcu_\w+ (self-)?detected"), "RCU stall in dom0"),
     (re.compile(r"blocked for more than \d+ seconds"), "a hung task in dom0"),
     (re.compile(r"Watchdog timer detects that CPU\d+ is stuck"), "Xen's watchdog"),

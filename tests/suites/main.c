@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- *   xltest --list [pv|pvh [short]]   the suites of that lender, in order; or the short form of it
+ *   xltest --list [pv|pvh [short|driver]]  the suites of that lender, in order; or the short form of it, or the driver's
  *   xltest SUITE                     one suite: TAP on standard output
  *   xltest fuzz SECONDS [SEED]       that one for so long, and again the same random numbers
  *   xltest --sweep                   destroys every domain but this one: after a suite that died
@@ -35,14 +35,17 @@ static int sweep(void)
 
 int main(int argc, char **argv)
 {
-	unsigned i, skip_flags;
+	unsigned i, skip_flags, want_flags;
 
 	if (argc >= 2 && !strcmp(argv[1], "--list")) {
 		skip_flags = argc > 2 && !strcmp(argv[2], "pvh") ? PV_ONLY : 0;
+		want_flags = 0;
 		if (argc > 3 && !strcmp(argv[3], "short"))
 			skip_flags |= LONG;
+		if (argc > 3 && !strcmp(argv[3], "driver"))
+			want_flags = DRIVER;
 		for (i = 0; i < sizeof(suites) / sizeof(suites[0]); i++)
-			if (!(suites[i].flags & skip_flags))
+			if (!(suites[i].flags & skip_flags) && (suites[i].flags & want_flags) == want_flags)
 				printf("%s %u\n", suites[i].name, suites[i].limit);
 		return 0;
 	}
@@ -61,6 +64,6 @@ int main(int argc, char **argv)
 			suites[i].run();
 			return tap_end();
 		}
-	fprintf(stderr, "usage: xltest --list [pv|pvh [short]] | --sweep | SUITE | fuzz SECONDS [SEED]\n");
+	fprintf(stderr, "usage: xltest --list [pv|pvh [short|driver]] | --sweep | SUITE | fuzz SECONDS [SEED]\n");
 	return 2;
 }

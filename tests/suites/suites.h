@@ -26,12 +26,13 @@ struct suite {
 };
 #define PV_ONLY	1	/* not for a PVH lender: its share of the time is small, and nothing here depends on the lender's kind */
 #define LONG	2	/* not in the short form: takes long on the Intel machine, and is little or nothing about the CPU */
+#define DRIVER	4	/* about the driver, or what is above it: what make check-debug runs */
 
 #define WIN_GFN		(GUEST_WINDOW >> 12)
 #define W(slot)		(GUEST_WINDOW + (uint64_t)(slot) * PAGE)
 
 #define SUITES(X) \
-	X(smoke, 180, 0) \
+	X(smoke, 180, DRIVER) \
 	X(access, 300, 0) \
 	X(abi, 300, 0) \
 	X(emulator, 400, 0) \
@@ -46,17 +47,17 @@ struct suite {
 	X(stale, 400, 0) \
 	X(counter, 400, LONG) \
 	X(progress, 300, 0) \
-	X(ioctl, 300, 0) \
-	X(memory, 400, 0) \
-	X(dirty, 400, 0) \
-	X(process, 500, 0) \
-	X(hold, 400, 0) \
-	X(hang, 500, LONG) \
-	X(soak, 300, LONG) \
-	X(leak, 600, LONG) \
-	X(library, 200, 0) \
-	X(tools, 300, LONG) \
-	X(linux, 600, PV_ONLY) \
+	X(ioctl, 300, DRIVER) \
+	X(memory, 400, DRIVER) \
+	X(dirty, 400, DRIVER) \
+	X(process, 500, DRIVER) \
+	X(hold, 400, DRIVER) \
+	X(hang, 500, LONG | DRIVER) \
+	X(soak, 300, LONG | DRIVER) \
+	X(leak, 600, LONG | DRIVER) \
+	X(library, 200, DRIVER) \
+	X(tools, 300, LONG | DRIVER) \
+	X(linux, 600, PV_ONLY | DRIVER) \
 	X(fuzz, 240, 0)
 
 int save_by_library(unsigned domid);	/* of suite features: saves a domain to nowhere; exit status */
