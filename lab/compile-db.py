@@ -106,6 +106,12 @@ def collect(name):
     for component, targets in COMPONENTS.items():
         entries += of_makefile(component, targets)
     entries += of_kbuild()
+    # built by nobody until it is copied: it is to compile then
+    suite = next((e for e in entries if e["file"] == SRC + "/tests/suites/smoke.c"), None)
+    template = SRC + "/tests/template.c"
+    if suite and os.path.exists(template):
+        words = [w for w in suite["arguments"] if w != "-Wmissing-prototypes"] + [f"-I{SRC}/tests/suites", "-Wno-missing-prototypes"]
+        entries.append({**suite, "file": template, "arguments": words})
     whole = []
     for e in entries:  # the first way that a file is compiled is how it is used, others are its unit tests
         if e["file"] not in seen:
