@@ -17,8 +17,8 @@ help:
 	@echo '  make demo        a guest draws into memory that dom0 keeps taking away; ends with build/demo.png'
 	@echo '  make check       all tests: unit tests; in an emulated AMD machine, PV and PVH dom0; in an Intel one, PV dom0'
 	@echo '  make check-unit  the unit tests alone'
-	@echo '  make check-lab   the tests in the emulated machines alone (LENDERS="pv pvh intel" SUITES="a b" XEN=debug INTEL=short|full KERNEL=6.12|6.1|newest|debug)'
-	@echo '  make check-debug the tests of the driver, on a kernel with lockdep and KASAN (LENDERS="pv" SUITES="a b")'
+	@echo '  make check-lab   the tests in the emulated machines alone (LENDERS="pv pvh intel" SUITES="a b" XEN=debug INTEL=short|full KERNEL=6.12|6.1|newest|debug|kasan)'
+	@echo '  make check-debug the tests of the driver: PV with lockdep, PVH with KASAN, too (SUITES="a b")'
 	@echo '  make lint        what can be said of the sources without running them; BUILD=all: Xen after each patch, too'
 	@echo '  make compile-db  compile_commands.json, for clangd'
 	@echo '  make bench       the same workload on Xen with lending and on KVM, and the table'
@@ -44,7 +44,8 @@ check-lab:
 
 .PHONY: check-debug
 check-debug:
-	@KERNEL=debug LENDERS="$(or $(LENDERS),pv)" SUITES="$(or $(SUITES),driver)" XEN=$(XEN) lab/check lab
+	@KERNEL=debug LENDERS=pv SUITES="$(or $(SUITES),driver)" XEN=$(XEN) lab/check lab
+	@KERNEL=kasan LENDERS=pvh SUITES="$(or $(SUITES),driver)" XEN=$(XEN) lab/check lab
 
 lint:
 	@lab/lint $(BUILD)

@@ -27,8 +27,8 @@ series_names() { sed -e 's/[[:space:]]*#.*//' -e 's/[[:space:]]*$//' -e '/^$/d' 
 export KERNEL=${KERNEL:-6.12}
 known_kernel() {
 	case $1 in
-	6.12 | 6.1 | newest | debug) ;;
-	*) die "kernel $1: 6.12, 6.1, newest or debug" ;;
+	6.12 | 6.1 | newest | debug | kasan) ;;
+	*) die "kernel $1: 6.12, 6.1, newest, debug or kasan" ;;
 	esac
 }
 
