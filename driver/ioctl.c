@@ -71,9 +71,11 @@ static int xlend_copy_out(void __user *to, const void *from, size_t ksize,
 	return copy_to_user(to, from, min_t(size_t, ksize, usize)) ? -EFAULT : 0;
 }
 
-#define xlend_arg_in(arg, last, uarg, usize) \
-	xlend_copy_in(arg, sizeof(*(arg)), offsetofend(typeof(*(arg)), last), \
-		      uarg, usize)
+#define xlend_arg_in(arg, last, uarg, usize) ({ \
+	typeof(arg) __arg = (arg); \
+	xlend_copy_in(__arg, sizeof(*__arg), \
+		      offsetofend(typeof(*__arg), last), uarg, usize); \
+})
 
 /* --- borrower descriptors */
 

@@ -19,7 +19,7 @@ import subprocess
 import sys
 
 SRC = "/src"
-OUT = SRC + "/build/lint/db"  # nothing is made there: what the Makefiles are told
+OUT = SRC + "/build/lint/db"  # what the Makefiles are told; nothing is made there but headers
 MODULES = SRC + "/build/lint/modules/"  # what "compile-db driver" built
 KBUILD = {"driver": "driver", "module": "tests/module"}  # folders there, and where they come from
 # Makefiles, and the targets that name all their sources.
@@ -27,6 +27,7 @@ COMPONENTS = {
     "library": ["all", "check"],
     "tools": ["all", "check"],
     "devices": ["all", "check"],
+    "common": ["check"],
     "demo": ["all"],
     "tests": ["all"],
     "bench": ["all", "check"],
@@ -34,6 +35,7 @@ COMPONENTS = {
     "hypervisor/tests": ["all", OUT + "/hypervisor-tests/fuzz"],
     "driver/tests": ["check"],
 }
+HEADERS = {"driver/tests": "headers"}  # targets that make those that sources need
 # What only gcc knows, of the kernel's flags and the guests'.
 GCC_ONLY = re.compile(
     r"-m(preferred-stack-boundary|skip-rax-setup|indirect-branch|function-return|record-mcount|harden-sls)|-fconserve-stack"
@@ -73,6 +75,8 @@ def of_makefile(component, targets):
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, stdin=subprocess.DEVNULL, check=False)
     if said.returncode:
         sys.exit(f"make -n in {component}:\n{said.stdout}")
+    if component in HEADERS:
+        subprocess.run(["make", "-s", "-C", folder, f"O={out}", HEADERS[component]], stdin=subprocess.DEVNULL, check=True)
     directory = folder
     for line in said.stdout.replace("\\\n", " ").split("\n"):
         entered = re.match(r"make(?:\[\d+\])?: Entering directory '(.*)'", line)
@@ -102,10 +106,9 @@ def of_kbuild():
 
 
 def collect(name):
-    entries, seen = [], set()
+    entries, seen = list(of_kbuild()), set()
     for component, targets in COMPONENTS.items():
         entries += of_makefile(component, targets)
-    entries += of_kbuild()
     # built by nobody until it is copied: it is to compile then
     suite = next((e for e in entries if e["file"] == SRC + "/tests/suites/smoke.c"), None)
     template = SRC + "/tests/template.c"
@@ -150,7 +153,7 @@ def check(name, cc, jobs):
             # the kernel's headers were configured for gcc: what clang has to say of them is nobody's business here
             args = [re.sub(r"^-I(?=/usr/src/|\./)", "-isystem", w) for w in args]
         else:
-            args += ["-Wall", "-Wextra"]
+            args = ["-Wall", "-Wextra", *args]  # for clang the last word counts: what a Makefile switches off stays off
         # gcc says some things only when it optimizes
         how = ["-c", "-o", "/dev/null"] if cc.startswith("gcc") else ["-fsyntax-only"]
         work.append((e["file"], [cc, *args, "-Werror", *how, e["file"]], e["directory"], ""))

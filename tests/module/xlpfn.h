@@ -25,8 +25,8 @@
 #define XLPFN_MAPPED	_IOWR('~', 7, __u64)
 
 /*
- * The next so many times that the driver is about to use a snapshot of page tables, it waits for so many milliseconds:
- * times << 32 | milliseconds
+ * The next so many times that the driver is about to use a snapshot of page
+ * tables, it waits for so many milliseconds: times << 32 | milliseconds
  */
 #define XLPFN_DELAY	_IOW('~', 8, __u64)
 /* how many times it has waited since then */
