@@ -134,7 +134,8 @@ void xlend_request_enqueue(struct xlend_request *r, struct xlend_queue *q,
  * xlend_queue_take - a worker looks for a request
  * @q: its queue
  * @t: filled in
- * @worker: what is put into the queue's list of idle workers if there is none
+ * @worker: what is put into the queue's list of idle workers if there is none;
+ *          in there, or in no list
  *
  * Context: a worker, interrupts on.
  * Return: whether there is one.  @t is the worker's until it is answered, held,
@@ -148,6 +149,8 @@ bool xlend_queue_take(struct xlend_queue *q, struct xlend_turn *t,
 
 	do {
 		spin_lock_irq(&q->lock);
+		/* It may have been woken by something else. */
+		list_del_init(worker);
 		r = list_first_entry_or_null(&q->waiting, struct xlend_request,
 					     node);
 		if (r) {

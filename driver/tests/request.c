@@ -182,6 +182,8 @@ static void cases(void)
 	/* workers are woken, one for each request */
 	INIT_LIST_HEAD(&idle);
 	ok(!xlend_queue_take(&q[0], &t, &idle), "a worker finds nothing");
+	ok(!xlend_queue_take(&q[0], &t, &idle), "... woken by something else, it finds nothing again");
+	ok(q[0].idle.next == &idle && q[0].idle.prev == &idle && idle.next == &q[0].idle, "... and is idle once");
 	woken = 0;
 	fault(4, 2);
 	eq(woken, 1, "it is woken for a request");
