@@ -34,6 +34,18 @@
 #define XLEND_AGAIN		-1	/* pages were faulted in: look again */
 #define XLEND_OVERTAKEN		-2	/* an invalidation came between */
 
+/**
+ * struct xlend_tries - what became of the last page that was faulted in
+ * @slot: which
+ * @retry: the fault is to be made again
+ * @done: it was made
+ */
+struct xlend_tries {
+	unsigned long slot;
+	bool retry;
+	bool done;
+};
+
 /* Whether what is mapped there is of a kind that can be lent: 0 or a reason. */
 static int xlend_vma_check(struct vm_area_struct *vma, bool write)
 {
@@ -301,7 +313,7 @@ static int xlend_bus_error(struct vm_area_struct *vma, unsigned long addr)
  * dropped; -EINTR, and then it was, too; or a reason.
  */
 static int xlend_fault_in(struct vm_area_struct *vma, unsigned long addr,
-			  bool write, bool *tried)
+			  bool write, struct xlend_tries *tries)
 {
 	/* Remote: the protection keys of this thread say nothing. */
 	unsigned int flags = FAULT_FLAG_ALLOW_RETRY | FAULT_FLAG_KILLABLE |
@@ -310,16 +322,17 @@ static int xlend_fault_in(struct vm_area_struct *vma, unsigned long addr,
 
 	if (write)
 		flags |= FAULT_FLAG_WRITE;
-	if (*tried)
+	/* Only then may it wait with the lock held. */
+	if (tries->retry)
 		flags |= FAULT_FLAG_TRIED;
 
 	fault = handle_mm_fault(vma, addr, flags, NULL);
+	tries->retry = fault & VM_FAULT_RETRY;
+	tries->done = !tries->retry;
 	if (fault & VM_FAULT_COMPLETED)
 		return XLEND_AGAIN;
-	if (fault & VM_FAULT_RETRY) {
-		*tried = true;
+	if (fault & VM_FAULT_RETRY)
 		return fatal_signal_pending(current) ? -EINTR : XLEND_AGAIN;
-	}
 	if (fault & VM_FAULT_OOM)
 		return XEN_LEND_REASON_NO_MEMORY;
 	if (fault & (VM_FAULT_HWPOISON | VM_FAULT_HWPOISON_LARGE))
@@ -336,7 +349,8 @@ static int xlend_fault_in(struct vm_area_struct *vma, unsigned long addr,
  * @what->nr is cut to what one round can do.
  */
 static int xlend_resolve_once(struct xlend_window *w,
-			      struct xlend_resolve *what, bool *tried,
+			      struct xlend_resolve *what,
+			      struct xlend_tries *tries,
 			      struct xlend_scratch *s)
 {
 	unsigned long addr = w->addr + (what->slot << PAGE_SHIFT);
@@ -398,16 +412,16 @@ static int xlend_resolve_once(struct xlend_window *w,
 		 * An error may be a page that is with some device, which a
 		 * fault brings back, or one of a kind that cannot be lent.
 		 */
-		if ((hpfn & HMM_PFN_ERROR) && *tried) {
+		if (tries->slot != base + i)
+			*tries = (struct xlend_tries){ .slot = base + i };
+		if ((hpfn & HMM_PFN_ERROR) && tries->done) {
 			rc = XEN_LEND_REASON_KIND;
 		} else {
 			int err = xlend_fault_in(vma, w->addr +
 						 ((base + i) << PAGE_SHIFT),
-						 what->write, tried);
+						 what->write, tries);
 
 			locked = err != XLEND_AGAIN && err != -EINTR;
-			if (hpfn & HMM_PFN_ERROR)
-				*tried = true;
 			rc = err ?: XLEND_AGAIN;
 			if (!err)
 				continue;
@@ -458,7 +472,7 @@ int xlend_resolve(struct xlend_window *w, struct xlend_resolve *what,
 		  struct xlend_scratch *s)
 {
 	unsigned int tries = 0, refusals = 0, nr = what->nr;
-	bool tried = false;
+	struct xlend_tries last = { .slot = ULONG_MAX };
 	int rc;
 
 	if (what->write && !(w->flags & XEN_LEND_WINDOW_WRITE))
@@ -481,7 +495,7 @@ int xlend_resolve(struct xlend_window *w, struct xlend_resolve *what,
 		if (++tries > XLEND_MAX_TRIES)
 			break;
 
-		rc = xlend_resolve_once(w, what, &tried, s);
+		rc = xlend_resolve_once(w, what, &last, s);
 		if (rc == XLEND_OVERTAKEN) {
 			xlend_count(w, &w->counts.retries, 1);
 			what->nr = nr;
@@ -497,7 +511,7 @@ int xlend_resolve(struct xlend_window *w, struct xlend_resolve *what,
 		    ++refusals > XLEND_MAX_REFUSALS)
 			break;
 		what->nr = nr;
-		tried = false;
+		last.slot = ULONG_MAX;
 		fsleep(USEC_PER_MSEC << min(refusals - 1, 5U));
 	}
 
