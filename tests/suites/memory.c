@@ -399,7 +399,7 @@ static void forks(void)
 static void overtaken(void)
 {
 	int fd = open("/dev/xlpfn", O_RDWR), i, stale = 0, wrong = 0, waited = 0;
-	uint64_t v;
+	uint64_t v, *next;
 
 	at("a snapshot that is overtaken");
 	if (fd < 0)
@@ -409,6 +409,8 @@ static void overtaken(void)
 		lent_anon(&l, 120, 1);
 		V(120) = 1000 + i;
 		drv_zap(l.fd, l.id, 120 * PAGE, PAGE);
+		next = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		*next = 2000 + i;
 		if (ioctl(fd, XLPFN_DELAY, &v)) {
 			ok(false, "a delay before the driver's xlend_commit: %s", strerror(errno));
 			close(fd);
@@ -419,9 +421,9 @@ static void overtaken(void)
 			ioctl(fd, XLPFN_DELAYED, &v);
 		while (!v && !gop_done(l.g, 0));
 		waited += v == 1;
-		/* another page, with other contents */
-		madvise(l.span + 120 * PAGE, PAGE, MADV_DONTNEED);
-		V(120) = 2000 + i;
+		/* another page, with other contents: one made before, or it would be the same frame again */
+		if (mremap(next, PAGE, PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, l.span + 120 * PAGE) == MAP_FAILED)
+			die("mremap: %s", strerror(errno));
 		gop_wait(l.g, 0);
 		/* it may have read before that; from here on it may not */
 		stale += g_read(l.g, W(120)) != 2000UL + i;
