@@ -403,6 +403,8 @@ static void unprivileged(void)
 		res[5] = drv_window(f, GUEST_WINDOW + 2 * LEN, 8 * PAGE, sp, 0, 0, 7);
 		/* the parent's window is in the parent's memory */
 		res[6] = drv_populate(f, id, 0, PAGE, false, NULL);
+		res[7] = drv_zap(f, id, 0, PAGE) == -EPERM && drv_resume(f, id, 0, PAGE, XEN_LEND_RESUME_ONES) == -EPERM ?
+			drv_destroy(f, id) : -1000;
 		if (write(pipefd[1], res, sizeof(res)) < 0)
 			_exit(93);
 		for (i = 0; i < 12000 && *(volatile uint64_t *)(sp + 8) != 0xbeef; i++)
@@ -422,6 +424,7 @@ static void unprivileged(void)
 	ok(result[4] > 0, "with a borrower descriptor it makes a window over its own memory (%d)", result[4]);
 	err(result[5], -ERANGE, "... not outside the descriptor's range");
 	err(result[6], -EPERM, "it cannot lend another process's memory");
+	err(result[7], -EPERM, "... nor zap, resume or destroy its window");
 	eqx(g_read(g, GUEST_WINDOW + LEN), 0xfeed, "the guest sees its memory");
 	err(drv_populate(fd, result[4], 0, PAGE, false, NULL), -EPERM, "this process cannot populate that window");
 	err(drv_zap(fd, result[4], 0, PAGE), 0, "it can take pages back: it is privileged");
