@@ -26,14 +26,14 @@
  * xlend_bucket - where something counts in a distribution
  * @ns: how long it took
  *
- * Return: index, see XEN_LEND_BUCKETS.
+ * Return: index, see LENDDEV_BUCKETS.
  */
 unsigned int xlend_bucket(u64 ns)
 {
 	u64 us = div_u64(ns, NSEC_PER_USEC);
 
 	return min_t(unsigned int, us ? ilog2(us) + 1 : 0,
-		     XEN_LEND_BUCKETS - 1);
+		     LENDDEV_BUCKETS - 1);
 }
 
 /**

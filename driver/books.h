@@ -17,7 +17,7 @@
 
 #include <linux/mutex.h>
 
-#include <linux/xen-lend.h>
+#include <xen/lenddev.h>
 
 struct xlend_turn;
 
@@ -32,7 +32,7 @@ struct xlend_turn;
  * @revoke_calls: hypercalls for it
  * @revoke_total_ns: time in them
  * @revoke_max_ns: the longest
- * @revoke_us: calls by their time, see XEN_LEND_BUCKETS
+ * @revoke_us: calls by their time, see LENDDEV_BUCKETS
  */
 struct xlend_counts {
 	u64 lends;
@@ -44,7 +44,7 @@ struct xlend_counts {
 	u64 revoke_calls;
 	u64 revoke_total_ns;
 	u64 revoke_max_ns;
-	u64 revoke_us[XEN_LEND_BUCKETS];
+	u64 revoke_us[LENDDEV_BUCKETS];
 };
 
 /**

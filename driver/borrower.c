@@ -230,7 +230,7 @@ void xlend_holder_put(struct xlend_holder *h)
  * vCPUs; -ENOSPC when it has no room for an ioreq server; -ENOMEM; others as
  * the hypervisor returns them.
  */
-struct xlend_holder *xlend_holder_open(const struct xen_lend_borrower *arg)
+struct xlend_holder *xlend_holder_open(const struct lenddev_borrower *arg)
 {
 	struct xlend_borrower *b;
 	struct xlend_holder *h;

@@ -80,7 +80,7 @@ static inline domid_t xlend_domid(const struct xlend_borrower *b)
 	return b->server.domid;
 }
 
-struct xlend_holder *xlend_holder_open(const struct xen_lend_borrower *arg);
+struct xlend_holder *xlend_holder_open(const struct lenddev_borrower *arg);
 void xlend_holder_close(struct xlend_holder *h);
 void xlend_holder_put(struct xlend_holder *h);
 void xlend_borrower_put(struct xlend_borrower *b);

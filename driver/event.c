@@ -15,18 +15,18 @@
  */
 void xlend_events_init(struct xlend_events *q)
 {
-	BUILD_BUG_ON(sizeof(struct xen_lend_event) % 8);
+	BUILD_BUG_ON(sizeof(struct lenddev_event) % 8);
 
 	spin_lock_init(&q->lock);
 	INIT_KFIFO(q->fifo);
 	init_waitqueue_head(&q->wait);
 }
 
-static struct xen_lend_event xlend_event_lost(u32 count)
+static struct lenddev_event xlend_event_lost(u32 count)
 {
-	return (struct xen_lend_event){
-		.size = sizeof(struct xen_lend_event),
-		.type = XEN_LEND_EVENT_LOST,
+	return (struct lenddev_event){
+		.size = sizeof(struct lenddev_event),
+		.type = LENDDEV_EVENT_LOST,
 		.count = count,
 	};
 }
@@ -38,9 +38,9 @@ static struct xen_lend_event xlend_event_lost(u32 count)
  *
  * Context: any; does not sleep or allocate.
  */
-void xlend_events_add(struct xlend_events *q, const struct xen_lend_event *ev)
+void xlend_events_add(struct xlend_events *q, const struct lenddev_event *ev)
 {
-	struct xen_lend_event e = *ev;
+	struct lenddev_event e = *ev;
 	unsigned long flags;
 
 	e.size = sizeof(e);
@@ -64,8 +64,8 @@ void xlend_events_add(struct xlend_events *q, const struct xen_lend_event *ev)
  */
 void xlend_events_end(struct xlend_events *q)
 {
-	static const struct xen_lend_event gone = {
-		.type = XEN_LEND_EVENT_BORROWER_GONE,
+	static const struct lenddev_event gone = {
+		.type = LENDDEV_EVENT_BORROWER_GONE,
 	};
 
 	xlend_events_add(q, &gone);
@@ -73,7 +73,7 @@ void xlend_events_end(struct xlend_events *q)
 	wake_up_interruptible(&q->wait);
 }
 
-static bool xlend_events_get(struct xlend_events *q, struct xen_lend_event *ev)
+static bool xlend_events_get(struct xlend_events *q, struct lenddev_event *ev)
 {
 	bool got;
 
@@ -118,7 +118,7 @@ bool xlend_events_waiting(struct xlend_events *q)
 ssize_t xlend_events_read(struct xlend_events *q, char __user *buf, size_t len,
 			  bool nonblock)
 {
-	struct xen_lend_event ev;
+	struct lenddev_event ev;
 	size_t done = 0;
 	bool ended;
 	int rc;

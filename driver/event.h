@@ -14,7 +14,7 @@
 #include <linux/types.h>
 #include <linux/wait.h>
 
-#include <linux/xen-lend.h>
+#include <xen/lenddev.h>
 
 struct eventfd_ctx;
 
@@ -30,14 +30,14 @@ struct eventfd_ctx;
  */
 struct xlend_events {
 	spinlock_t lock;		/* of the next two */
-	DECLARE_KFIFO(fifo, struct xen_lend_event, XLEND_EVENTS);
+	DECLARE_KFIFO(fifo, struct lenddev_event, XLEND_EVENTS);
 	u32 lost;
 	bool ended;
 	wait_queue_head_t wait;
 };
 
 void xlend_events_init(struct xlend_events *q);
-void xlend_events_add(struct xlend_events *q, const struct xen_lend_event *ev);
+void xlend_events_add(struct xlend_events *q, const struct lenddev_event *ev);
 void xlend_events_end(struct xlend_events *q);
 bool xlend_events_waiting(struct xlend_events *q);
 ssize_t xlend_events_read(struct xlend_events *q, char __user *buf, size_t len,

@@ -27,18 +27,18 @@
 #include "serve.h"
 #include "window.h"
 
-#define XLEND_WINDOW_FLAGS	(XEN_LEND_WINDOW_WRITE | XEN_LEND_WINDOW_EVENTFD)
+#define XLEND_WINDOW_FLAGS	(LENDDEV_WINDOW_WRITE | LENDDEV_WINDOW_EVENTFD)
 
-#define XLEND_POLICIES		(BIT(XEN_LEND_POLICY_ONES) | \
-				 BIT(XEN_LEND_POLICY_FAULT) | \
-				 BIT(XEN_LEND_POLICY_CRASH) | \
-				 BIT(XEN_LEND_POLICY_HOLD))
+#define XLEND_POLICIES		(BIT(LENDDEV_POLICY_ONES) | \
+				 BIT(LENDDEV_POLICY_FAULT) | \
+				 BIT(LENDDEV_POLICY_CRASH) | \
+				 BIT(LENDDEV_POLICY_HOLD))
 
-#define XLEND_EVENT_TYPES	(BIT(XEN_LEND_EVENT_GAVE_UP) | \
-				 BIT(XEN_LEND_EVENT_HELD) | \
-				 BIT(XEN_LEND_EVENT_WINDOW_DEAD) | \
-				 BIT(XEN_LEND_EVENT_BORROWER_GONE) | \
-				 BIT(XEN_LEND_EVENT_LOST))
+#define XLEND_EVENT_TYPES	(BIT(LENDDEV_EVENT_GAVE_UP) | \
+				 BIT(LENDDEV_EVENT_HELD) | \
+				 BIT(LENDDEV_EVENT_WINDOW_DEAD) | \
+				 BIT(LENDDEV_EVENT_BORROWER_GONE) | \
+				 BIT(LENDDEV_EVENT_LOST))
 
 /* --- extensible structs */
 
@@ -87,15 +87,15 @@ static bool xlend_may_rule(const struct xlend_window *w)
 }
 
 static int xlend_window_check(const struct xlend_holder *h,
-			      const struct xen_lend_window *arg)
+			      const struct lenddev_window *arg)
 {
 	unsigned long end;
 	u64 gfn, nr;
 
 	if (arg->flags & ~XLEND_WINDOW_FLAGS ||
-	    arg->policy > XEN_LEND_POLICY_HOLD)
+	    arg->policy > LENDDEV_POLICY_HOLD)
 		return -EINVAL;
-	if (!(arg->flags & XEN_LEND_WINDOW_EVENTFD) && arg->eventfd)
+	if (!(arg->flags & LENDDEV_WINDOW_EVENTFD) && arg->eventfd)
 		return -EINVAL;
 	if (!arg->len || !PAGE_ALIGNED(arg->gpa) || !PAGE_ALIGNED(arg->len) ||
 	    !PAGE_ALIGNED(arg->addr))
@@ -114,14 +114,14 @@ static int xlend_window_check(const struct xlend_holder *h,
 }
 
 /*
- * XEN_LEND_WINDOW_CREATE.  Return: 0; -EINVAL, -E2BIG; -EFBIG for more pages
+ * LENDDEV_WINDOW_CREATE.  Return: 0; -EINVAL, -E2BIG; -EFBIG for more pages
  * than a window may have; -ERANGE outside the descriptor's range; -EFAULT for
  * the argument, or a span outside the address space; and as
  * xlend_window_create().
  */
 static long xlend_create(struct xlend_holder *h, void __user *uarg)
 {
-	struct xen_lend_window arg;
+	struct lenddev_window arg;
 	struct xlend_window *w;
 	u32 usize;
 	int rc;
@@ -147,12 +147,12 @@ static long xlend_create(struct xlend_holder *h, void __user *uarg)
 }
 
 /*
- * XEN_LEND_WINDOW_DESTROY.  Return: 0; -EINVAL, -E2BIG, -EFAULT; -ENOENT
+ * LENDDEV_WINDOW_DESTROY.  Return: 0; -EINVAL, -E2BIG, -EFAULT; -ENOENT
  * without such a window; -EPERM if it is another process's.
  */
 static long xlend_destroy(struct xlend_holder *h, void __user *uarg)
 {
-	struct xen_lend_range arg;
+	struct lenddev_range arg;
 	struct xlend_window *w;
 	u32 usize;
 	int rc = 0;
@@ -237,7 +237,7 @@ static int xlend_populate_slots(struct xlend_window *w, unsigned long first,
 }
 
 /*
- * XEN_LEND_POPULATE.  Return: 0; -EINVAL, -E2BIG, -EFAULT, -ENOENT; -ERANGE
+ * LENDDEV_POPULATE.  Return: 0; -EINVAL, -E2BIG, -EFAULT, -ENOENT; -ERANGE
  * outside the window; -EPERM if the span is not the caller's; -EINTR; -ENODEV
  * if the borrower is gone; or what the first page that failed comes to, see
  * xlend_reason_errno().
@@ -245,7 +245,7 @@ static int xlend_populate_slots(struct xlend_window *w, unsigned long first,
 static long xlend_populate(struct xlend_holder *h, void __user *uarg)
 {
 	unsigned long first, nr, done = 0;
-	struct xen_lend_range arg;
+	struct lenddev_range arg;
 	struct xlend_window *w;
 	u32 usize;
 	int rc, err;
@@ -253,7 +253,7 @@ static long xlend_populate(struct xlend_holder *h, void __user *uarg)
 	rc = xlend_arg_in(&arg, len, uarg, &usize);
 	if (rc)
 		return rc;
-	if (arg.flags & ~XEN_LEND_POPULATE_WRITE)
+	if (arg.flags & ~LENDDEV_POPULATE_WRITE)
 		return -EINVAL;
 	rc = xlend_range_get(h, arg.id, arg.offset, arg.len, &first, &nr, &w);
 	if (rc)
@@ -265,7 +265,7 @@ static long xlend_populate(struct xlend_holder *h, void __user *uarg)
 		rc = -ENODEV;
 	else
 		rc = xlend_populate_slots(w, first, nr, arg.flags &
-					  XEN_LEND_POPULATE_WRITE, &done);
+					  LENDDEV_POPULATE_WRITE, &done);
 	xlend_window_put(w);
 
 	/* That comes first, then whether it can be told how far it came. */
@@ -275,13 +275,13 @@ static long xlend_populate(struct xlend_holder *h, void __user *uarg)
 }
 
 /*
- * XEN_LEND_ZAP.  Return: 0; -EINVAL, -E2BIG, -EFAULT, -ENOENT; -ERANGE outside
+ * LENDDEV_ZAP.  Return: 0; -EINVAL, -E2BIG, -EFAULT, -ENOENT; -ERANGE outside
  * the window; -EPERM if it is another process's.
  */
 static long xlend_zap(struct xlend_holder *h, void __user *uarg)
 {
 	unsigned long first, nr;
-	struct xen_lend_range arg;
+	struct lenddev_range arg;
 	struct xlend_window *w;
 	u32 usize;
 	int rc;
@@ -299,20 +299,20 @@ static long xlend_zap(struct xlend_holder *h, void __user *uarg)
 		return -EPERM;
 	}
 	xlend_books_revoke_slowly(&w->books, first, first + nr - 1);
-	xlend_serve_held(w, first, first + nr - 1, XEN_LEND_RESUME_RETRY);
+	xlend_serve_held(w, first, first + nr - 1, LENDDEV_RESUME_RETRY);
 	xlend_window_put(w);
 	arg.done = arg.len;
 	return xlend_copy_out(uarg, &arg, sizeof(arg), usize);
 }
 
 /*
- * XEN_LEND_RESUME.  Return: 0; -EINVAL, -E2BIG, -EFAULT, -ENOENT; -ERANGE
+ * LENDDEV_RESUME.  Return: 0; -EINVAL, -E2BIG, -EFAULT, -ENOENT; -ERANGE
  * outside the window; -EPERM if it is another process's.
  */
 static long xlend_resume(struct xlend_holder *h, void __user *uarg)
 {
 	unsigned long first, nr;
-	struct xen_lend_resume arg;
+	struct lenddev_resume arg;
 	struct xlend_window *w;
 	u32 usize;
 	int rc;
@@ -320,7 +320,7 @@ static long xlend_resume(struct xlend_holder *h, void __user *uarg)
 	rc = xlend_arg_in(&arg, action, uarg, &usize);
 	if (rc)
 		return rc;
-	if (arg.action > XEN_LEND_RESUME_FAULT)
+	if (arg.action > LENDDEV_RESUME_FAULT)
 		return -EINVAL;
 	rc = xlend_range_get(h, arg.id, arg.offset, arg.len, &first, &nr, &w);
 	if (rc)
@@ -334,7 +334,7 @@ static long xlend_resume(struct xlend_holder *h, void __user *uarg)
 	return xlend_copy_out(uarg, &arg, sizeof(arg), usize);
 }
 
-static long xlend_stats_out(struct xlend_window *w, struct xen_lend_stats *st,
+static long xlend_stats_out(struct xlend_window *w, struct lenddev_stats *st,
 			    void __user *uarg, u32 usize)
 {
 	if (!w)
@@ -345,12 +345,12 @@ static long xlend_stats_out(struct xlend_window *w, struct xen_lend_stats *st,
 }
 
 /*
- * XEN_LEND_STATS of a descriptor: by id.  Return: 0; -EINVAL, -E2BIG, -EFAULT;
+ * LENDDEV_STATS of a descriptor: by id.  Return: 0; -EINVAL, -E2BIG, -EFAULT;
  * -ENOENT without such a window.
  */
 static long xlend_stats(struct xlend_holder *h, void __user *uarg)
 {
-	struct xen_lend_stats st;
+	struct lenddev_stats st;
 	u32 usize;
 	int rc;
 
@@ -367,17 +367,17 @@ static long xlend_holder_ioctl(struct file *file, unsigned int cmd,
 	void __user *uarg = (void __user *)arg;
 
 	switch (cmd) {
-	case XEN_LEND_WINDOW_CREATE:
+	case LENDDEV_WINDOW_CREATE:
 		return xlend_create(h, uarg);
-	case XEN_LEND_WINDOW_DESTROY:
+	case LENDDEV_WINDOW_DESTROY:
 		return xlend_destroy(h, uarg);
-	case XEN_LEND_POPULATE:
+	case LENDDEV_POPULATE:
 		return xlend_populate(h, uarg);
-	case XEN_LEND_ZAP:
+	case LENDDEV_ZAP:
 		return xlend_zap(h, uarg);
-	case XEN_LEND_RESUME:
+	case LENDDEV_RESUME:
 		return xlend_resume(h, uarg);
-	case XEN_LEND_STATS:
+	case LENDDEV_STATS:
 		return xlend_stats(h, uarg);
 	default:
 		return -ENOTTY;
@@ -434,7 +434,7 @@ static const struct file_operations xlend_holder_fops = {
 
 static long xlend_info(void __user *uarg)
 {
-	struct xen_lend_info info;
+	struct lenddev_info info;
 	u32 usize;
 	int rc;
 
@@ -442,27 +442,27 @@ static long xlend_info(void __user *uarg)
 	if (rc)
 		return rc;
 
-	info.version = XEN_LEND_VERSION;
+	info.version = LENDDEV_VERSION;
 	info.window_flags = XLEND_WINDOW_FLAGS;
 	info.max_len = (u64)xlend_max_pages << PAGE_SHIFT;
 	info.max_windows = xlend_max_windows;
 	info.hypervisor_version = xlend_hv_version;
-	info.features = XLEND_WORKERS_CHARGED ? XEN_LEND_FEATURE_CHARGED : 0;
-	info.populate_flags = XEN_LEND_POPULATE_WRITE;
+	info.features = XLEND_WORKERS_CHARGED ? LENDDEV_FEATURE_CHARGED : 0;
+	info.populate_flags = LENDDEV_POPULATE_WRITE;
 	info.policies = XLEND_POLICIES;
 	info.events = XLEND_EVENT_TYPES;
-	info.event_size = sizeof(struct xen_lend_event);
+	info.event_size = sizeof(struct lenddev_event);
 	info.workers = xlend_workers;
 	return xlend_copy_out(uarg, &info, sizeof(info), usize);
 }
 
 /*
- * XEN_LEND_BORROWER.  Return: 0; -EINVAL, -E2BIG, -EFAULT; -EMFILE, -ENFILE;
+ * LENDDEV_BORROWER.  Return: 0; -EINVAL, -E2BIG, -EFAULT; -EMFILE, -ENFILE;
  * and as xlend_holder_open().
  */
 static long xlend_borrower(void __user *uarg)
 {
-	struct xen_lend_borrower arg;
+	struct lenddev_borrower arg;
 	struct xlend_holder *h;
 	struct file *file;
 	u32 usize;
@@ -507,12 +507,12 @@ free:
 }
 
 /*
- * XEN_LEND_NEXT.  Return: 0; -ENOENT after the last window; -EINVAL, -E2BIG,
+ * LENDDEV_NEXT.  Return: 0; -ENOENT after the last window; -EINVAL, -E2BIG,
  * -EFAULT.
  */
 static long xlend_next(void __user *uarg)
 {
-	struct xen_lend_next arg;
+	struct lenddev_next arg;
 	struct xlend_window *w;
 	u32 usize;
 	int rc;
@@ -540,11 +540,11 @@ static long xlend_next(void __user *uarg)
 }
 
 /*
- * XEN_LEND_STATS of the device: by serial.  Return: as of a descriptor.
+ * LENDDEV_STATS of the device: by serial.  Return: as of a descriptor.
  */
 static long xlend_stats_any(void __user *uarg)
 {
-	struct xen_lend_stats st;
+	struct lenddev_stats st;
 	struct xlend_window *w;
 	u32 usize;
 	int rc;
@@ -564,17 +564,17 @@ static long xlend_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 {
 	void __user *uarg = (void __user *)arg;
 
-	if (cmd == XEN_LEND_INFO)
+	if (cmd == LENDDEV_INFO)
 		return xlend_info(uarg);
-	if (cmd != XEN_LEND_BORROWER && cmd != XEN_LEND_NEXT &&
-	    cmd != XEN_LEND_STATS)
+	if (cmd != LENDDEV_BORROWER && cmd != LENDDEV_NEXT &&
+	    cmd != LENDDEV_STATS)
 		return -ENOTTY;
 	if (!capable(CAP_SYS_ADMIN))
 		return -EPERM;
 	switch (cmd) {
-	case XEN_LEND_BORROWER:
+	case LENDDEV_BORROWER:
 		return xlend_borrower(uarg);
-	case XEN_LEND_NEXT:
+	case LENDDEV_NEXT:
 		return xlend_next(uarg);
 	default:
 		return xlend_stats_any(uarg);

@@ -50,34 +50,34 @@ struct xlend_tries {
 static int xlend_vma_check(struct vm_area_struct *vma, bool write)
 {
 	if (!vma)
-		return XEN_LEND_REASON_UNMAPPED;
+		return LENDDEV_REASON_UNMAPPED;
 
 	/*
 	 * Frames without struct pages; frames of other domains (privcmd,
 	 * gntdev); pages of which some driver thinks that it knows all users.
 	 */
 	if (vma->vm_flags & (VM_IO | VM_PFNMAP | VM_MIXEDMAP | VM_SHADOW_STACK))
-		return XEN_LEND_REASON_KIND;
+		return LENDDEV_REASON_KIND;
 	if (xlend_vma_special(vma))
-		return XEN_LEND_REASON_KIND;
+		return LENDDEV_REASON_KIND;
 	/* Memory of devices. */
 	if (vma_is_dax(vma))
-		return XEN_LEND_REASON_KIND;
+		return LENDDEV_REASON_KIND;
 	/* Its faults wait for a program, and could not be interrupted here. */
 	if (userfaultfd_armed(vma))
-		return XEN_LEND_REASON_KIND;
+		return LENDDEV_REASON_KIND;
 	/* Memory that is not even for the kernel. */
 	if (vma->vm_file &&
 	    file_inode(vma->vm_file)->i_sb->s_magic == SECRETMEM_MAGIC)
-		return XEN_LEND_REASON_KIND;
+		return LENDDEV_REASON_KIND;
 
 	/* A reservation where nothing was placed. */
 	if (!(vma->vm_flags & (VM_READ | VM_WRITE | VM_EXEC)) &&
 	    !vma->vm_file && !vma->anon_vma)
-		return XEN_LEND_REASON_UNMAPPED;
+		return LENDDEV_REASON_UNMAPPED;
 	/* May be about to change back. */
 	if (!(vma->vm_flags & VM_READ) || (write && !(vma->vm_flags & VM_WRITE)))
-		return XEN_LEND_REASON_FORBIDDEN;
+		return LENDDEV_REASON_FORBIDDEN;
 	return 0;
 }
 
@@ -89,14 +89,14 @@ static int xlend_page_check(unsigned long hpfn, u64 *frame)
 
 	/* Foreign frames of a PV domain have numbers beyond all memory. */
 	if (!pfn_valid(pfn))
-		return XEN_LEND_REASON_FOREIGN;
+		return LENDDEV_REASON_FOREIGN;
 	page = pfn_to_page(pfn);
 	if (is_zone_device_page(page))
-		return XEN_LEND_REASON_KIND;
+		return LENDDEV_REASON_KIND;
 	/* The kernel's own; those of a PVH domain that map foreign frames. */
 	if (!is_zero_pfn(pfn) && PageReserved(page))
-		return XEN_LEND_REASON_FOREIGN;
-	return xlend_hc_frame(pfn, frame) ? XEN_LEND_REASON_FOREIGN : 0;
+		return LENDDEV_REASON_FOREIGN;
+	return xlend_hc_frame(pfn, frame) ? LENDDEV_REASON_FOREIGN : 0;
 }
 
 /*
@@ -134,19 +134,19 @@ static int xlend_lend_reason(int rc)
 	case 0:
 		return 0;
 	case -EBUSY: /* it has a use for the frame, which may pass */
-		return XEN_LEND_REASON_BUSY;
+		return LENDDEV_REASON_BUSY;
 	case -EINVAL: /* not a frame of ours */
 	case -EPERM:
-		return XEN_LEND_REASON_FOREIGN;
+		return LENDDEV_REASON_FOREIGN;
 	case -EOPNOTSUPP:
-		return XEN_LEND_REASON_KIND;
+		return LENDDEV_REASON_KIND;
 	case -ENOMEM:
-		return XEN_LEND_REASON_XEN_MEMORY;
+		return LENDDEV_REASON_XEN_MEMORY;
 	case -ENOENT:
 	case -ESRCH: /* window or borrower are gone */
 		return -ENODEV;
 	default:
-		return XEN_LEND_REASON_OTHER;
+		return LENDDEV_REASON_OTHER;
 	}
 }
 
@@ -168,7 +168,7 @@ static int xlend_lend_locked(struct xlend_window *w, unsigned long base,
 		unsigned long hpfn = s->pfns[i];
 		struct page *page;
 		bool rw;
-		int err = XEN_LEND_REASON_UNMAPPED;
+		int err = LENDDEV_REASON_UNMAPPED;
 
 		p->lend[i] = false;
 		if (is_target && i - target >= nr_targets)
@@ -187,7 +187,7 @@ static int xlend_lend_locked(struct xlend_window *w, unsigned long base,
 		}
 		page = hmm_pfn_to_page(hpfn);
 		rw = (hpfn & HMM_PFN_WRITE) &&
-		     (w->flags & XEN_LEND_WINDOW_WRITE) &&
+		     (w->flags & LENDDEV_WINDOW_WRITE) &&
 		     ((is_target && (what->write || what->turn)) ||
 		      xlend_is_dirty(page));
 		p->lend[i] = true;
@@ -261,7 +261,7 @@ static int xlend_access_locked(unsigned long hpfn, bool write,
 			acc->value = READ_ONCE(*(u64 *)p);
 		break;
 	default:
-		rc = XEN_LEND_REASON_OTHER;
+		rc = LENDDEV_REASON_OTHER;
 	}
 	kunmap_local(p);
 	return rc;
@@ -282,7 +282,7 @@ xlend_commit(struct xlend_window *w, struct xlend_resolve *what,
 	if (!w->books.open)
 		rc = -ESHUTDOWN;
 	else if (READ_ONCE(w->dead))
-		rc = XEN_LEND_REASON_DEAD;
+		rc = LENDDEV_REASON_DEAD;
 	else if (xlend_notify_retry(w, snap, base, base + nr - 1))
 		rc = XLEND_OVERTAKEN;
 	else if (what->access)
@@ -302,9 +302,9 @@ static int xlend_bus_error(struct vm_area_struct *vma, unsigned long addr)
 
 	if (inode && S_ISREG(inode->i_mode) &&
 	    index >= DIV_ROUND_UP(i_size_read(inode), PAGE_SIZE))
-		return XEN_LEND_REASON_BEYOND;
+		return LENDDEV_REASON_BEYOND;
 	/* Of a file or of swap; a full file system, no huge page left. */
-	return XEN_LEND_REASON_IO;
+	return LENDDEV_REASON_IO;
 }
 
 /*
@@ -334,11 +334,11 @@ static int xlend_fault_in(struct vm_area_struct *vma, unsigned long addr,
 	if (fault & VM_FAULT_RETRY)
 		return fatal_signal_pending(current) ? -EINTR : XLEND_AGAIN;
 	if (fault & VM_FAULT_OOM)
-		return XEN_LEND_REASON_NO_MEMORY;
+		return LENDDEV_REASON_NO_MEMORY;
 	if (fault & (VM_FAULT_HWPOISON | VM_FAULT_HWPOISON_LARGE))
-		return XEN_LEND_REASON_POISONED;
+		return LENDDEV_REASON_POISONED;
 	if (fault & VM_FAULT_SIGSEGV)
-		return XEN_LEND_REASON_UNMAPPED;
+		return LENDDEV_REASON_UNMAPPED;
 	if (fault & VM_FAULT_SIGBUS)
 		return xlend_bus_error(vma, addr);
 	return 0;
@@ -371,7 +371,7 @@ static int xlend_resolve_once(struct xlend_window *w,
 	mmap_read_lock(mm);
 
 	/* Killed for want of memory, and its pages are being taken. */
-	rc = XEN_LEND_REASON_DEAD;
+	rc = LENDDEV_REASON_DEAD;
 	if (check_stable_address_space(mm))
 		goto unlock;
 	vma = vma_lookup(mm, addr);
@@ -398,7 +398,7 @@ static int xlend_resolve_once(struct xlend_window *w,
 	range.end = w->addr + (end << PAGE_SHIFT);
 	rc = hmm_range_fault(&range);
 	if (rc) {
-		rc = rc == -EBUSY ? XLEND_OVERTAKEN : XEN_LEND_REASON_KIND;
+		rc = rc == -EBUSY ? XLEND_OVERTAKEN : LENDDEV_REASON_KIND;
 		goto unlock;
 	}
 
@@ -415,7 +415,7 @@ static int xlend_resolve_once(struct xlend_window *w,
 		if (tries->slot != base + i)
 			*tries = (struct xlend_tries){ .slot = base + i };
 		if ((hpfn & HMM_PFN_ERROR) && tries->done) {
-			rc = XEN_LEND_REASON_KIND;
+			rc = LENDDEV_REASON_KIND;
 		} else {
 			int err = xlend_fault_in(vma, w->addr +
 						 ((base + i) << PAGE_SHIFT),
@@ -446,11 +446,11 @@ unlock:
 static bool xlend_may_pass(int reason)
 {
 	switch (reason) {
-	case XEN_LEND_REASON_FORBIDDEN: /* mprotect, there and back */
-	case XEN_LEND_REASON_NO_MEMORY:
-	case XEN_LEND_REASON_XEN_MEMORY:
-	case XEN_LEND_REASON_IO:
-	case XEN_LEND_REASON_BUSY:
+	case LENDDEV_REASON_FORBIDDEN: /* mprotect, there and back */
+	case LENDDEV_REASON_NO_MEMORY:
+	case LENDDEV_REASON_XEN_MEMORY:
+	case LENDDEV_REASON_IO:
+	case LENDDEV_REASON_BUSY:
 		return true;
 	default:
 		return false;
@@ -464,7 +464,7 @@ static bool xlend_may_pass(int reason)
  * @s: working space
  *
  * Context: process; no lock held; may wait in a page fault for long.
- * Return: 0; XEN_LEND_REASON_* if the first slot cannot be resolved;
+ * Return: 0; LENDDEV_REASON_* if the first slot cannot be resolved;
  * -ESHUTDOWN: the window is being destroyed; -ENODEV: it is gone in Xen, or its
  * borrower is; -EINTR: the caller is being killed.
  */
@@ -475,23 +475,23 @@ int xlend_resolve(struct xlend_window *w, struct xlend_resolve *what,
 	struct xlend_tries last = { .slot = ULONG_MAX };
 	int rc;
 
-	if (what->write && !(w->flags & XEN_LEND_WINDOW_WRITE))
-		return XEN_LEND_REASON_READ_ONLY;
+	if (what->write && !(w->flags & LENDDEV_WINDOW_WRITE))
+		return LENDDEV_REASON_READ_ONLY;
 	what->around = min_t(unsigned int, what->around, XLEND_BATCH);
 	what->done = 0;
 
 	/* A worker that is no thread of the process, or a stranger. */
 	if (w->mm != current->mm && !mmget_not_zero(w->mm))
-		return XEN_LEND_REASON_DEAD;
+		return LENDDEV_REASON_DEAD;
 
 	for (;;) {
 		rc = -ESHUTDOWN;
 		if (!READ_ONCE(w->books.open))
 			break;
-		rc = XEN_LEND_REASON_DEAD;
+		rc = LENDDEV_REASON_DEAD;
 		if (READ_ONCE(w->dead))
 			break;
-		rc = XEN_LEND_REASON_CONTENDED;
+		rc = LENDDEV_REASON_CONTENDED;
 		if (++tries > XLEND_MAX_TRIES)
 			break;
 
@@ -523,38 +523,38 @@ int xlend_resolve(struct xlend_window *w, struct xlend_resolve *what,
 
 /**
  * xlend_reason_errno - a reason as an errno, for who called by himself
- * @reason: XEN_LEND_REASON_*, or a negative errno, or 0
+ * @reason: LENDDEV_REASON_*, or a negative errno, or 0
  *
  * Return: negative errno, or 0.
  */
 int xlend_reason_errno(int reason)
 {
 	switch (reason) {
-	case XEN_LEND_REASON_UNMAPPED:
-	case XEN_LEND_REASON_BEYOND:
+	case LENDDEV_REASON_UNMAPPED:
+	case LENDDEV_REASON_BEYOND:
 		return -EFAULT;
-	case XEN_LEND_REASON_FORBIDDEN:
+	case LENDDEV_REASON_FORBIDDEN:
 		return -EACCES;
-	case XEN_LEND_REASON_READ_ONLY:
+	case LENDDEV_REASON_READ_ONLY:
 		return -EROFS;
-	case XEN_LEND_REASON_KIND:
+	case LENDDEV_REASON_KIND:
 		return -EOPNOTSUPP;
-	case XEN_LEND_REASON_FOREIGN:
+	case LENDDEV_REASON_FOREIGN:
 		return -EPERM;
-	case XEN_LEND_REASON_POISONED:
+	case LENDDEV_REASON_POISONED:
 		return -EHWPOISON;
-	case XEN_LEND_REASON_DEAD:
+	case LENDDEV_REASON_DEAD:
 		return -ESRCH;
-	case XEN_LEND_REASON_NO_MEMORY:
-	case XEN_LEND_REASON_XEN_MEMORY:
+	case LENDDEV_REASON_NO_MEMORY:
+	case LENDDEV_REASON_XEN_MEMORY:
 		return -ENOMEM;
-	case XEN_LEND_REASON_CONTENDED:
-	case XEN_LEND_REASON_STALLED:
+	case LENDDEV_REASON_CONTENDED:
+	case LENDDEV_REASON_STALLED:
 		return -ELOOP;
-	case XEN_LEND_REASON_BUSY:
+	case LENDDEV_REASON_BUSY:
 		return -EAGAIN;
-	case XEN_LEND_REASON_IO:
-	case XEN_LEND_REASON_OTHER:
+	case LENDDEV_REASON_IO:
+	case LENDDEV_REASON_OTHER:
 		return -EIO;
 	default:
 		return reason;

@@ -85,8 +85,8 @@ static u64 xlend_ones(unsigned int size)
 
 static u32 xlend_access_bits(const struct xlend_ioreq *req)
 {
-	return (xlend_ioreq_is_write(req) ? XEN_LEND_ACCESS_WRITE : 0) |
-	       (xlend_ioreq_is_fault(req) ? 0 : XEN_LEND_ACCESS_VALUE);
+	return (xlend_ioreq_is_write(req) ? LENDDEV_ACCESS_WRITE : 0) |
+	       (xlend_ioreq_is_fault(req) ? 0 : LENDDEV_ACCESS_VALUE);
 }
 
 /* By the window's policy, which is not to hold. */
@@ -94,13 +94,13 @@ static u64 xlend_give_up(struct xlend_window *w, const struct xlend_ioreq *req,
 			 u32 vcpu, u64 gpa, int reason)
 {
 	xlend_count(w, &w->counts.errors, 1);
-	xlend_window_event(w, XEN_LEND_EVENT_GAVE_UP, reason,
+	xlend_window_event(w, LENDDEV_EVENT_GAVE_UP, reason,
 			   xlend_access_bits(req), vcpu, gpa);
-	if (w->policy == XEN_LEND_POLICY_CRASH)
+	if (w->policy == LENDDEV_POLICY_CRASH)
 		xlend_hc_crash(xlend_domid(w->borrower));
 	if (!xlend_ioreq_is_fault(req))
 		return ~0ULL;
-	return w->policy == XEN_LEND_POLICY_FAULT ? XENMEM_LEND_ANSWER_GP :
+	return w->policy == LENDDEV_POLICY_FAULT ? XENMEM_LEND_ANSWER_GP :
 						    XENMEM_LEND_ANSWER_ONES;
 }
 
@@ -108,7 +108,7 @@ static void xlend_held(struct xlend_window *w, const struct xlend_ioreq *req,
 		       u32 vcpu, u64 gpa, int reason)
 {
 	xlend_count(w, &w->counts.holds, 1);
-	xlend_window_event(w, XEN_LEND_EVENT_HELD, reason,
+	xlend_window_event(w, LENDDEV_EVENT_HELD, reason,
 			   xlend_access_bits(req), vcpu, gpa);
 }
 
@@ -122,8 +122,8 @@ static enum xlend_fate xlend_unresolved(struct xlend_window *w,
 					struct xlend_turn *t, u64 gpa,
 					int reason)
 {
-	if (reason < XEN_LEND_REASON_PASSING &&
-	    w->policy != XEN_LEND_POLICY_HOLD)
+	if (reason < LENDDEV_REASON_PASSING &&
+	    w->policy != LENDDEV_POLICY_HOLD)
 		return XLEND_FATE_ANSWER;
 
 	switch (xlend_turn_hold(t)) {
@@ -146,12 +146,12 @@ static bool xlend_dispatch_to(struct xlend_request *r, struct xlend_window *w,
 {
 	bool dead = READ_ONCE(w->dead);
 
-	if (dead && w->policy != XEN_LEND_POLICY_HOLD)
+	if (dead && w->policy != LENDDEV_POLICY_HOLD)
 		return false;
 	xlend_request_enqueue(r, &w->crew.queue, (gpa >> PAGE_SHIFT) - w->gfn,
 			      dead);
 	if (dead)
-		xlend_held(w, &r->req, r->vcpu, gpa, XEN_LEND_REASON_DEAD);
+		xlend_held(w, &r->req, r->vcpu, gpa, LENDDEV_REASON_DEAD);
 	return true;
 }
 
@@ -183,7 +183,7 @@ void xlend_dispatch(struct xlend_request *r)
 			if (!queued)
 				answer = xlend_give_up(w, req, r->vcpu,
 						       req->addr,
-						       XEN_LEND_REASON_DEAD);
+						       LENDDEV_REASON_DEAD);
 		}
 	} else if (xlend_copy_valid(req)) {
 		/*
@@ -199,7 +199,7 @@ void xlend_dispatch(struct xlend_request *r)
 				queued = xlend_dispatch_to(r, w, addr);
 				if (!queued)
 					xlend_give_up(w, req, r->vcpu, addr,
-						      XEN_LEND_REASON_DEAD);
+						      LENDDEV_REASON_DEAD);
 			}
 			if (!queued)
 				xlend_copy_step(req, &r->copy,
@@ -254,7 +254,7 @@ static void xlend_serve_fault(struct xlend_window *w, struct xlend_turn *t,
 		 * some time.
 		 */
 		if (limit && count > limit && !t->resumed) {
-			rc = XEN_LEND_REASON_STALLED;
+			rc = LENDDEV_REASON_STALLED;
 		} else {
 			if (count > 16)
 				usleep_range(500, 1000);
@@ -378,7 +378,7 @@ void xlend_serve(struct xlend_window *w, struct xlend_turn *t,
 static u64 xlend_dead_answer(const struct xlend_request *r, void *arg)
 {
 	return xlend_give_up(arg, &r->req, r->vcpu, r->req.addr,
-			     XEN_LEND_REASON_DEAD);
+			     LENDDEV_REASON_DEAD);
 }
 
 /**
@@ -389,7 +389,7 @@ static u64 xlend_dead_answer(const struct xlend_request *r, void *arg)
  */
 void xlend_serve_dead(struct xlend_window *w)
 {
-	if (w->policy == XEN_LEND_POLICY_HOLD)
+	if (w->policy == LENDDEV_POLICY_HOLD)
 		xlend_queue_park(&w->crew.queue);
 	else
 		xlend_queue_answer(&w->borrower->server, &w->crew.queue, 0,
@@ -417,7 +417,7 @@ static u64 xlend_action_answer(const struct xlend_request *r, void *arg)
 {
 	if (!xlend_ioreq_is_fault(&r->req))
 		return ~0ULL;
-	return *(u32 *)arg == XEN_LEND_RESUME_FAULT ? XENMEM_LEND_ANSWER_GP :
+	return *(u32 *)arg == LENDDEV_RESUME_FAULT ? XENMEM_LEND_ANSWER_GP :
 						      XENMEM_LEND_ANSWER_ONES;
 }
 
@@ -426,7 +426,7 @@ static u64 xlend_action_answer(const struct xlend_request *r, void *arg)
  * @w: window
  * @first: first slot
  * @last: last slot
- * @action: XEN_LEND_RESUME_*
+ * @action: LENDDEV_RESUME_*
  *
  * Context: process.
  * Return: how many there were.
@@ -434,7 +434,7 @@ static u64 xlend_action_answer(const struct xlend_request *r, void *arg)
 unsigned int xlend_serve_held(struct xlend_window *w, unsigned long first,
 			      unsigned long last, u32 action)
 {
-	if (action == XEN_LEND_RESUME_RETRY) {
+	if (action == LENDDEV_RESUME_RETRY) {
 		/* There is nobody to try, and nothing to find. */
 		if (READ_ONCE(w->dead))
 			return 0;

@@ -10,7 +10,7 @@
 #include "hcall.h"
 
 /*
- * Somebody tried to resolve a guest's fault: 0, XEN_LEND_REASON_*, or a negative
+ * Somebody tried to resolve a guest's fault: 0, LENDDEV_REASON_*, or a negative
  * errno.  The answer may come later.
  */
 TRACE_EVENT(xen_lend_fault,

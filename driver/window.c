@@ -140,9 +140,9 @@ static void xlend_window_unlink(struct xlend_window *w)
 /**
  * xlend_window_event - queue an event about a window
  * @w: the window
- * @type: XEN_LEND_EVENT_*
- * @reason: XEN_LEND_REASON_* or 0
- * @access: XEN_LEND_ACCESS_*
+ * @type: LENDDEV_EVENT_*
+ * @reason: LENDDEV_REASON_* or 0
+ * @access: LENDDEV_ACCESS_*
  * @vcpu: who met it
  * @gpa: byte address of the access
  *
@@ -151,7 +151,7 @@ static void xlend_window_unlink(struct xlend_window *w)
 void xlend_window_event(struct xlend_window *w, u32 type, int reason,
 			u32 access, u32 vcpu, u64 gpa)
 {
-	const struct xen_lend_event ev = {
+	const struct lenddev_event ev = {
 		.type = type,
 		.reason = reason,
 		.id = w->id,
@@ -194,7 +194,7 @@ bool xlend_window_die(struct xlend_window *w)
  */
 void xlend_window_mourn(struct xlend_window *w)
 {
-	xlend_window_event(w, XEN_LEND_EVENT_WINDOW_DEAD, 0, 0, 0, 0);
+	xlend_window_event(w, LENDDEV_EVENT_WINDOW_DEAD, 0, 0, 0, 0);
 	xlend_serve_dead(w);
 }
 
@@ -236,7 +236,7 @@ static const struct xlend_crew_ops xlend_crew_ops = {
 };
 
 static struct xlend_window *
-xlend_window_alloc(struct xlend_holder *h, const struct xen_lend_window *arg)
+xlend_window_alloc(struct xlend_holder *h, const struct lenddev_window *arg)
 {
 	struct xlend_window *w;
 
@@ -280,7 +280,7 @@ xlend_window_alloc(struct xlend_holder *h, const struct xen_lend_window *arg)
  * -EAGAIN if the process may have no more threads; -ENOMEM; others as the
  * hypervisor returns them.
  */
-int xlend_window_create(struct xlend_holder *h, struct xen_lend_window *arg,
+int xlend_window_create(struct xlend_holder *h, struct lenddev_window *arg,
 			struct xlend_window **window)
 {
 	struct xlend_borrower *b = h->borrower;
@@ -292,7 +292,7 @@ int xlend_window_create(struct xlend_holder *h, struct xen_lend_window *arg,
 	w = xlend_window_alloc(h, arg);
 	if (!w)
 		return -ENOMEM;
-	if (w->flags & XEN_LEND_WINDOW_EVENTFD) {
+	if (w->flags & LENDDEV_WINDOW_EVENTFD) {
 		w->eventfd = eventfd_ctx_fdget(arg->eventfd);
 		if (IS_ERR(w->eventfd)) {
 			rc = PTR_ERR(w->eventfd);
@@ -455,7 +455,7 @@ struct xlend_window *xlend_window_next(u64 serial)
  *
  * Context: process; waits for the lock of the books.
  */
-void xlend_window_stats(struct xlend_window *w, struct xen_lend_stats *st)
+void xlend_window_stats(struct xlend_window *w, struct lenddev_stats *st)
 {
 	st->id = w->id;
 	st->serial = w->serial;

@@ -29,7 +29,7 @@
 #include <linux/spinlock.h>
 #include <linux/types.h>
 
-#include <linux/xen-lend.h>
+#include <xen/lenddev.h>
 
 #include "books.h"
 #include "event.h"
@@ -52,7 +52,7 @@ struct xlend_holder;
  * @stalls: faults that came without progress
  * @fault_total_ns: time from request to answer
  * @fault_max_ns: the longest
- * @fault_us: faults by their time, see XEN_LEND_BUCKETS
+ * @fault_us: faults by their time, see LENDDEV_BUCKETS
  */
 struct xlend_window_counts {
 	u64 faults_read;
@@ -65,7 +65,7 @@ struct xlend_window_counts {
 	u64 stalls;
 	u64 fault_total_ns;
 	u64 fault_max_ns;
-	u64 fault_us[XEN_LEND_BUCKETS];
+	u64 fault_us[LENDDEV_BUCKETS];
 };
 
 struct xlend_window {
@@ -104,7 +104,7 @@ static inline void xlend_count(struct xlend_window *w, u64 *counter, u64 n)
 }
 
 bool xlend_windows_none(void);
-int xlend_window_create(struct xlend_holder *h, struct xen_lend_window *arg,
+int xlend_window_create(struct xlend_holder *h, struct lenddev_window *arg,
 			struct xlend_window **window);
 void xlend_window_publish(struct xlend_window *w);
 void xlend_window_destroy(struct xlend_window *w);
@@ -116,6 +116,6 @@ bool xlend_window_die(struct xlend_window *w);
 void xlend_window_mourn(struct xlend_window *w);
 void xlend_window_event(struct xlend_window *w, u32 type, int reason,
 			u32 access, u32 vcpu, u64 gpa);
-void xlend_window_stats(struct xlend_window *w, struct xen_lend_stats *st);
+void xlend_window_stats(struct xlend_window *w, struct lenddev_stats *st);
 
 #endif /* _XLEND_WINDOW_H */

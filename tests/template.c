@@ -30,7 +30,7 @@ static void by_hypercall(void)
 /* Through the driver: memory of this process, pageable as ever. */
 static void by_driver(void)
 {
-	struct lent l = lent_open(16, XEN_LEND_POLICY_ONES);
+	struct lent l = lent_open(16, LENDDEV_POLICY_ONES);
 	unsigned page;
 
 	lent_anon(&l, 0, 8);

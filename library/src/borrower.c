@@ -10,7 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include <linux/xen-lend.h>
+#include <xen/lenddev.h>
 
 #include "private.h"
 #include "stats.h"
@@ -27,7 +27,7 @@ static struct xenlend_borrower *borrower_new(xentoollog_logger *logger, int fd)
     if (b && flags >= 0 && !fcntl(fd, F_SETFL, flags | O_NONBLOCK) &&
         !xenlend_log_init(&b->log, logger)) {
         pthread_mutex_init(&b->lock, NULL);
-        b->event_size = sizeof(struct xen_lend_event);
+        b->event_size = sizeof(struct lenddev_event);
         b->fd = fd;
         b->pid = getpid();
         return b;
@@ -44,7 +44,7 @@ struct xenlend_borrower *xenlend_borrower_open(struct xenlend_handle *h,
                                                uint64_t len,
                                                unsigned max_windows)
 {
-    struct xen_lend_borrower k = {
+    struct lenddev_borrower k = {
         .size = sizeof(k), .domid = domid, .gpa = gpa, .len = len,
         .max_windows = max_windows, .fd = -1,
     };
@@ -52,7 +52,7 @@ struct xenlend_borrower *xenlend_borrower_open(struct xenlend_handle *h,
     /* The driver would see the low half only. */
     if (domid > UINT16_MAX)
         errno = ESRCH;
-    else if (!ioctl(h->fd, XEN_LEND_BORROWER, &k))
+    else if (!ioctl(h->fd, LENDDEV_BORROWER, &k))
         /* Without a logger of its own the borrower outlives the handle's. */
         return borrower_new(h->log.own ? NULL : h->log.logger, k.fd);
 
@@ -68,9 +68,9 @@ struct xenlend_borrower *xenlend_borrower_open(struct xenlend_handle *h,
  */
 static int probe(int fd)
 {
-    struct xen_lend_stats k = { .size = sizeof(k) };
+    struct lenddev_stats k = { .size = sizeof(k) };
 
-    if (!ioctl(fd, XEN_LEND_STATS, &k) || errno == EBADF)
+    if (!ioctl(fd, LENDDEV_STATS, &k) || errno == EBADF)
         return -1;
     if (errno == ENOENT)
         return 0;
@@ -158,7 +158,7 @@ const char *xenlend_reason(unsigned reason)
 /* Kernels may append to an event: it says how long it is. */
 static unsigned decode(struct xenlend_event *to, const char *buf, size_t len)
 {
-    struct xen_lend_event k;
+    struct lenddev_event k;
     unsigned n = 0;
     size_t size;
 

@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <linux/xen-lend.h>
+#include <xen/lenddev.h>
 
 #include "private.h"
 #include "stats.h"
@@ -60,13 +60,13 @@ int xenlend_close(struct xenlend_handle *h)
 
 int xenlend_info(struct xenlend_handle *h, struct xenlend_info *info)
 {
-    struct xen_lend_info k = { .size = sizeof(k) };
+    struct lenddev_info k = { .size = sizeof(k) };
 
     if (!info) {
         errno = EFAULT;
         return -1;
     }
-    if (ioctl(h->fd, XEN_LEND_INFO, &k)) {
+    if (ioctl(h->fd, LENDDEV_INFO, &k)) {
         xenlend_log_error(&h->log, errno, "asking the driver for its version");
         return -1;
     }
@@ -85,13 +85,13 @@ int xenlend_info(struct xenlend_handle *h, struct xenlend_info *info)
 int xenlend_next(struct xenlend_handle *h, uint64_t after,
                  struct xenlend_window_info *info)
 {
-    struct xen_lend_next k = { .size = sizeof(k), .serial = after };
+    struct lenddev_next k = { .size = sizeof(k), .serial = after };
 
     if (!info) {
         errno = EFAULT;
         return -1;
     }
-    if (ioctl(h->fd, XEN_LEND_NEXT, &k)) {
+    if (ioctl(h->fd, LENDDEV_NEXT, &k)) {
         if (errno == ENOENT)
             return 0;
         xenlend_log_error(&h->log, errno, "listing windows");
@@ -113,13 +113,13 @@ int xenlend_next(struct xenlend_handle *h, uint64_t after,
 int xenlend_stats(struct xenlend_handle *h, uint64_t serial,
                   struct xenlend_stats *stats)
 {
-    struct xen_lend_stats k = { .size = sizeof(k), .serial = serial };
+    struct lenddev_stats k = { .size = sizeof(k), .serial = serial };
 
     if (!stats) {
         errno = EFAULT;
         return -1;
     }
-    if (ioctl(h->fd, XEN_LEND_STATS, &k)) {
+    if (ioctl(h->fd, LENDDEV_STATS, &k)) {
         if (errno != ENOENT)
             xenlend_log_error(&h->log, errno, "reading a window's counters");
         return -1;

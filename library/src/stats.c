@@ -4,7 +4,7 @@
 #include "stats.h"
 
 void xenlend_stats_from_kernel(struct xenlend_stats *to,
-                               const struct xen_lend_stats *from)
+                               const struct lenddev_stats *from)
 {
     memset(to, 0, sizeof(*to));
     to->pages_lent = from->pages_lent;

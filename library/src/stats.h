@@ -2,10 +2,10 @@
 #ifndef XENLEND_STATS_H
 #define XENLEND_STATS_H
 
-#include <linux/xen-lend.h>
+#include <xen/lenddev.h>
 #include <xenlend.h>
 
 void xenlend_stats_from_kernel(struct xenlend_stats *to,
-                               const struct xen_lend_stats *from);
+                               const struct lenddev_stats *from);
 
 #endif

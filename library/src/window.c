@@ -7,7 +7,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include <linux/xen-lend.h>
+#include <xen/lenddev.h>
 
 #include "private.h"
 #include "stats.h"
@@ -29,7 +29,7 @@ static struct xenlend_window *create(struct xenlend_borrower *b, bool own,
                                      unsigned flags, unsigned policy,
                                      uint64_t cookie)
 {
-    struct xen_lend_window k = {
+    struct lenddev_window k = {
         .size = sizeof(k), .policy = policy, .flags = flags, .gpa = gpa,
         .len = len, .cookie = cookie,
     };
@@ -59,7 +59,7 @@ static struct xenlend_window *create(struct xenlend_borrower *b, bool own,
     w->len = len;
     w->cookie = cookie;
     k.addr = (uintptr_t)addr;
-    if (ioctl(b->fd, XEN_LEND_WINDOW_CREATE, &k)) {
+    if (ioctl(b->fd, LENDDEV_WINDOW_CREATE, &k)) {
         err = errno;
         goto fail;
     }
@@ -102,7 +102,7 @@ int xenlend_window_destroy(struct xenlend_window *w)
 {
     struct xenlend_borrower *b;
     struct xenlend_window **p;
-    struct xen_lend_range k = { .size = sizeof(k) };
+    struct lenddev_range k = { .size = sizeof(k) };
     int err = 0;
 
     if (!w)
@@ -116,7 +116,7 @@ int xenlend_window_destroy(struct xenlend_window *w)
     pthread_mutex_unlock(&b->lock);
 
     k.id = w->id;
-    if (ioctl(b->fd, XEN_LEND_WINDOW_DESTROY, &k)) {
+    if (ioctl(b->fd, LENDDEV_WINDOW_DESTROY, &k)) {
         err = errno;
         xenlend_log_error(&b->log, err, "destroying window %u", w->id);
     }
@@ -157,7 +157,7 @@ static int range_op(struct xenlend_window *w, unsigned long op,
                     const char *what, uint64_t offset, uint64_t len,
                     unsigned flags, uint64_t *done)
 {
-    struct xen_lend_range k = {
+    struct lenddev_range k = {
         .size = sizeof(k), .id = w->id, .flags = flags, .offset = offset,
         .len = len,
     };
@@ -184,20 +184,20 @@ static int range_op(struct xenlend_window *w, unsigned long op,
 int xenlend_window_populate(struct xenlend_window *w, uint64_t offset,
                             uint64_t len, unsigned flags, uint64_t *done)
 {
-    return range_op(w, XEN_LEND_POPULATE, "populate", offset, len, flags,
+    return range_op(w, LENDDEV_POPULATE, "populate", offset, len, flags,
                     done);
 }
 
 int xenlend_window_zap(struct xenlend_window *w, uint64_t offset, uint64_t len,
                        uint64_t *done)
 {
-    return range_op(w, XEN_LEND_ZAP, "zap", offset, len, 0, done);
+    return range_op(w, LENDDEV_ZAP, "zap", offset, len, 0, done);
 }
 
 int xenlend_window_resume(struct xenlend_window *w, uint64_t offset,
                           uint64_t len, unsigned action, unsigned *count)
 {
-    struct xen_lend_resume k = {
+    struct lenddev_resume k = {
         .size = sizeof(k), .id = w->id, .offset = offset, .len = len,
         .action = action,
     };
@@ -205,7 +205,7 @@ int xenlend_window_resume(struct xenlend_window *w, uint64_t offset,
 
     if (!err && action > XENLEND_RESUME_FAULT)
         err = EINVAL;
-    if (!err && ioctl(w->borrower->fd, XEN_LEND_RESUME, &k))
+    if (!err && ioctl(w->borrower->fd, LENDDEV_RESUME, &k))
         err = errno;
     if (count)
         *count = err ? 0 : k.count;
@@ -220,13 +220,13 @@ int xenlend_window_resume(struct xenlend_window *w, uint64_t offset,
 
 int xenlend_window_stats(struct xenlend_window *w, struct xenlend_stats *stats)
 {
-    struct xen_lend_stats k = { .size = sizeof(k), .id = w->id };
+    struct lenddev_stats k = { .size = sizeof(k), .id = w->id };
 
     if (!stats) {
         errno = EFAULT;
         return -1;
     }
-    if (ioctl(w->borrower->fd, XEN_LEND_STATS, &k)) {
+    if (ioctl(w->borrower->fd, LENDDEV_STATS, &k)) {
         xenlend_log_error(&w->borrower->log, errno,
                           "reading the counters of window %u", w->id);
         return -1;

@@ -64,7 +64,7 @@ static int find(int fd)
     return -1;
 }
 
-int driver_event(int fd, const struct xen_lend_event *e)
+int driver_event(int fd, const struct lenddev_event *e)
 {
     return write(borrowers[find(fd)].writer, e, sizeof(*e)) == sizeof(*e);
 }
@@ -86,20 +86,20 @@ static struct driver_window *window(int b, unsigned id)
 static int on_device(unsigned long request, void *arg)
 {
     switch (request) {
-    case XEN_LEND_INFO: {
-        struct xen_lend_info *k = arg;
+    case LENDDEV_INFO: {
+        struct lenddev_info *k = arg;
 
         if (k->size != sizeof(*k))
             return EINVAL;
-        k->version = XEN_LEND_VERSION;
-        k->window_flags = XEN_LEND_WINDOW_WRITE;
+        k->version = LENDDEV_VERSION;
+        k->window_flags = LENDDEV_WINDOW_WRITE;
         k->max_len = 1ull << 36;
         k->max_windows = 4;
         k->hypervisor_version = 7;
         return 0;
     }
-    case XEN_LEND_BORROWER: {
-        struct xen_lend_borrower *k = arg;
+    case LENDDEV_BORROWER: {
+        struct lenddev_borrower *k = arg;
 
         if (k->size != sizeof(*k) || k->reserved || k->flags)
             return EINVAL;
@@ -108,8 +108,8 @@ static int on_device(unsigned long request, void *arg)
         k->fd = driver_borrower();
         return 0;
     }
-    case XEN_LEND_NEXT: {
-        struct xen_lend_next *k = arg;
+    case LENDDEV_NEXT: {
+        struct lenddev_next *k = arg;
 
         if (k->size != sizeof(*k))
             return EINVAL;
@@ -126,8 +126,8 @@ static int on_device(unsigned long request, void *arg)
         k->serial++;
         return 0;
     }
-    case XEN_LEND_STATS: {
-        struct xen_lend_stats *k = arg;
+    case LENDDEV_STATS: {
+        struct lenddev_stats *k = arg;
 
         if (k->size != sizeof(*k))
             return EINVAL;
@@ -143,8 +143,8 @@ static int on_device(unsigned long request, void *arg)
 static int on_borrower(int b, unsigned long request, void *arg)
 {
     switch (request) {
-    case XEN_LEND_WINDOW_CREATE: {
-        struct xen_lend_window *k = arg;
+    case LENDDEV_WINDOW_CREATE: {
+        struct lenddev_window *k = arg;
 
         if (k->size != sizeof(*k) || k->eventfd || !k->addr ||
             ((k->gpa | k->len | k->addr) & 4095))
@@ -156,8 +156,8 @@ static int on_borrower(int b, unsigned long request, void *arg)
             (struct driver_window){ .w = *k, .borrower = b, .live = 1 };
         return 0;
     }
-    case XEN_LEND_WINDOW_DESTROY: {
-        struct xen_lend_range *k = arg;
+    case LENDDEV_WINDOW_DESTROY: {
+        struct lenddev_range *k = arg;
         struct driver_window *w = window(b, k->id);
 
         if (k->size != sizeof(*k) || k->flags || k->offset || k->len)
@@ -167,31 +167,31 @@ static int on_borrower(int b, unsigned long request, void *arg)
         w->live = 0;
         return 0;
     }
-    case XEN_LEND_POPULATE:
-    case XEN_LEND_ZAP: {
-        struct xen_lend_range *k = arg;
+    case LENDDEV_POPULATE:
+    case LENDDEV_ZAP: {
+        struct lenddev_range *k = arg;
 
         if (k->size != sizeof(*k))
             return EINVAL;
         if (!window(b, k->id))
             return ENOENT;
-        if (k->flags && request == XEN_LEND_ZAP)
+        if (k->flags && request == LENDDEV_ZAP)
             return EINVAL;
         k->done = k->offset >= 0x10000 ? 0x1000 : k->len;
         return k->offset >= 0x10000 ? EFAULT : 0;
     }
-    case XEN_LEND_RESUME: {
-        struct xen_lend_resume *k = arg;
+    case LENDDEV_RESUME: {
+        struct lenddev_resume *k = arg;
 
-        if (k->size != sizeof(*k) || k->action > XEN_LEND_RESUME_FAULT)
+        if (k->size != sizeof(*k) || k->action > LENDDEV_RESUME_FAULT)
             return EINVAL;
         if (!window(b, k->id))
             return ENOENT;
         k->count = 3 + k->action;
         return 0;
     }
-    case XEN_LEND_STATS: {
-        struct xen_lend_stats *k = arg;
+    case LENDDEV_STATS: {
+        struct lenddev_stats *k = arg;
         unsigned size = k->size, id = k->id;
 
         if (size != sizeof(*k))

@@ -7,10 +7,10 @@
 #ifndef DRIVER_H
 #define DRIVER_H
 
-#include <linux/xen-lend.h>
+#include <xen/lenddev.h>
 
 struct driver_window {
-    struct xen_lend_window w;
+    struct lenddev_window w;
     int borrower, live;
 };
 
@@ -21,7 +21,7 @@ extern int driver_calls;
 
 int driver_device(void);            /* a descriptor that stands for the device */
 int driver_borrower(void);          /* one for a borrower */
-int driver_event(int fd, const struct xen_lend_event *e);
+int driver_event(int fd, const struct lenddev_event *e);
 void driver_hang_up(int fd);
 
 #endif

@@ -171,8 +171,8 @@ static void windows(void)
     ok(w != NULL, "window: made");
     span = xenlend_window_addr(w);
     ok(driver_windows[0].w.addr == (uintptr_t)span && driver_windows[0].w.gpa == GPA &&
-       driver_windows[0].w.len == 16 * MIB && driver_windows[0].w.flags == XEN_LEND_WINDOW_WRITE &&
-       driver_windows[0].w.policy == XEN_LEND_POLICY_FAULT && driver_windows[0].w.cookie == 0xc0ffee,
+       driver_windows[0].w.len == 16 * MIB && driver_windows[0].w.flags == LENDDEV_WINDOW_WRITE &&
+       driver_windows[0].w.policy == LENDDEV_POLICY_FAULT && driver_windows[0].w.cookie == 0xc0ffee,
        "window: the driver got what was asked for");
     ok(xenlend_window_gpa(w) == GPA && xenlend_window_len(w) == 16 * MIB && xenlend_window_id(w) == 1 &&
        xenlend_window_cookie(w) == 0xc0ffee, "window: says what it is");
@@ -217,24 +217,24 @@ static void windows(void)
     FAILS(EINVAL, xenlend_window_resume(w, 0, PAGE, 3, &held), "resume: unknown action");
     FAILS(ERANGE, xenlend_window_resume(w, 16 * MIB, PAGE, 0, NULL), "resume: behind the window");
 
-    ok(xenlend_window_stats(w, &st) == 0 && st.pages_lent == offsetof(struct xen_lend_stats, pages_lent) &&
-       st.faults_read == offsetof(struct xen_lend_stats, faults_read) &&
-       st.faults_write == offsetof(struct xen_lend_stats, faults_write) &&
-       st.upgrades == offsetof(struct xen_lend_stats, upgrades) && st.around == offsetof(struct xen_lend_stats, around) &&
-       st.copies == offsetof(struct xen_lend_stats, copies) && st.lends == offsetof(struct xen_lend_stats, lends) &&
-       st.lend_calls == offsetof(struct xen_lend_stats, lend_calls) &&
-       st.revokes == offsetof(struct xen_lend_stats, revokes) &&
-       st.revoke_calls == offsetof(struct xen_lend_stats, revoke_calls) &&
-       st.invalidations == offsetof(struct xen_lend_stats, invalidations) &&
-       st.refaults == offsetof(struct xen_lend_stats, refaults) && st.retries == offsetof(struct xen_lend_stats, retries) &&
-       st.errors == offsetof(struct xen_lend_stats, errors) && st.holds == offsetof(struct xen_lend_stats, holds) &&
-       st.vcpus_held == offsetof(struct xen_lend_stats, vcpus_held) &&
-       st.fault_us[3] == offsetof(struct xen_lend_stats, fault_us[3]) &&
-       st.revoke_us[23] == offsetof(struct xen_lend_stats, revoke_us[23]) && st.stalls == offsetof(struct xen_lend_stats, stalls) &&
-       st.fault_max_ns == offsetof(struct xen_lend_stats, fault_max_ns) &&
-       st.fault_total_ns == offsetof(struct xen_lend_stats, fault_total_ns) &&
-       st.revoke_max_ns == offsetof(struct xen_lend_stats, revoke_max_ns) &&
-       st.revoke_total_ns == offsetof(struct xen_lend_stats, revoke_total_ns), "stats: every counter in its place");
+    ok(xenlend_window_stats(w, &st) == 0 && st.pages_lent == offsetof(struct lenddev_stats, pages_lent) &&
+       st.faults_read == offsetof(struct lenddev_stats, faults_read) &&
+       st.faults_write == offsetof(struct lenddev_stats, faults_write) &&
+       st.upgrades == offsetof(struct lenddev_stats, upgrades) && st.around == offsetof(struct lenddev_stats, around) &&
+       st.copies == offsetof(struct lenddev_stats, copies) && st.lends == offsetof(struct lenddev_stats, lends) &&
+       st.lend_calls == offsetof(struct lenddev_stats, lend_calls) &&
+       st.revokes == offsetof(struct lenddev_stats, revokes) &&
+       st.revoke_calls == offsetof(struct lenddev_stats, revoke_calls) &&
+       st.invalidations == offsetof(struct lenddev_stats, invalidations) &&
+       st.refaults == offsetof(struct lenddev_stats, refaults) && st.retries == offsetof(struct lenddev_stats, retries) &&
+       st.errors == offsetof(struct lenddev_stats, errors) && st.holds == offsetof(struct lenddev_stats, holds) &&
+       st.vcpus_held == offsetof(struct lenddev_stats, vcpus_held) &&
+       st.fault_us[3] == offsetof(struct lenddev_stats, fault_us[3]) &&
+       st.revoke_us[23] == offsetof(struct lenddev_stats, revoke_us[23]) && st.stalls == offsetof(struct lenddev_stats, stalls) &&
+       st.fault_max_ns == offsetof(struct lenddev_stats, fault_max_ns) &&
+       st.fault_total_ns == offsetof(struct lenddev_stats, fault_total_ns) &&
+       st.revoke_max_ns == offsetof(struct lenddev_stats, revoke_max_ns) &&
+       st.revoke_total_ns == offsetof(struct lenddev_stats, revoke_total_ns), "stats: every counter in its place");
     FAILS(EFAULT, xenlend_window_stats(w, NULL), "stats: NULL");
 
     mine = mmap(NULL, 4 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -283,7 +283,7 @@ static void events(void)
     xenlend_handle *h = handle();
     xenlend_borrower *b = xenlend_borrower_open(h, 5, GPA, 64 * MIB, 0);
     struct xenlend_event e[40];
-    struct xen_lend_event k = { .size = sizeof(k), .type = XEN_LEND_EVENT_GAVE_UP, .reason = XEN_LEND_REASON_FORBIDDEN, .id = 3, .vcpu = 1, .cookie = 9,
+    struct lenddev_event k = { .size = sizeof(k), .type = LENDDEV_EVENT_GAVE_UP, .reason = LENDDEV_REASON_FORBIDDEN, .id = 3, .vcpu = 1, .cookie = 9,
                                 .gpa = GPA + 123 };
     int i, r, total;
 
@@ -302,7 +302,7 @@ static void events(void)
         for (int j = 0; j < r; j++)
             i &= e[j].cookie == (unsigned)(total + j);
     ok(i && total == 37 && r == 0, "events: many, in order, in portions");
-    k.type = XEN_LEND_EVENT_BORROWER_GONE;
+    k.type = LENDDEV_EVENT_BORROWER_GONE;
     k.reason = 0;
     driver_event(xenlend_borrower_fd(b), &k);
     driver_hang_up(xenlend_borrower_fd(b));

@@ -30,32 +30,32 @@ int drv_open(void)
 
 int drv_borrower(int dev, uint32_t domid, uint64_t gpa, uint64_t len, unsigned max_windows)
 {
-	struct xen_lend_borrower b = { .size = sizeof(b), .domid = domid, .gpa = gpa, .len = len, .max_windows = max_windows };
-	int rc = drv_ioctl(dev, XEN_LEND_BORROWER, &b);
+	struct lenddev_borrower b = { .size = sizeof(b), .domid = domid, .gpa = gpa, .len = len, .max_windows = max_windows };
+	int rc = drv_ioctl(dev, LENDDEV_BORROWER, &b);
 
 	return rc ? rc : b.fd;
 }
 
 int drv_window(int fd, uint64_t gpa, uint64_t len, void *addr, uint64_t flags, unsigned policy, uint64_t cookie)
 {
-	struct xen_lend_window w = { .size = sizeof(w), .policy = policy, .flags = flags, .gpa = gpa, .len = len,
+	struct lenddev_window w = { .size = sizeof(w), .policy = policy, .flags = flags, .gpa = gpa, .len = len,
 		.addr = (uintptr_t)addr, .cookie = cookie };
-	int rc = drv_ioctl(fd, XEN_LEND_WINDOW_CREATE, &w);
+	int rc = drv_ioctl(fd, LENDDEV_WINDOW_CREATE, &w);
 
 	return rc ? rc : (int)w.id;
 }
 
 int drv_destroy(int fd, unsigned id)
 {
-	struct xen_lend_range r = { .size = sizeof(r), .id = id };
+	struct lenddev_range r = { .size = sizeof(r), .id = id };
 
-	return drv_ioctl(fd, XEN_LEND_WINDOW_DESTROY, &r);
+	return drv_ioctl(fd, LENDDEV_WINDOW_DESTROY, &r);
 }
 
 int drv_populate(int fd, unsigned id, uint64_t off, uint64_t len, bool write, uint64_t *done)
 {
-	struct xen_lend_range r = { .size = sizeof(r), .id = id, .flags = write ? XEN_LEND_POPULATE_WRITE : 0, .offset = off, .len = len };
-	int rc = drv_ioctl(fd, XEN_LEND_POPULATE, &r);
+	struct lenddev_range r = { .size = sizeof(r), .id = id, .flags = write ? LENDDEV_POPULATE_WRITE : 0, .offset = off, .len = len };
+	int rc = drv_ioctl(fd, LENDDEV_POPULATE, &r);
 
 	if (done)
 		*done = r.done;
@@ -64,30 +64,30 @@ int drv_populate(int fd, unsigned id, uint64_t off, uint64_t len, bool write, ui
 
 int drv_zap(int fd, unsigned id, uint64_t off, uint64_t len)
 {
-	struct xen_lend_range r = { .size = sizeof(r), .id = id, .offset = off, .len = len };
+	struct lenddev_range r = { .size = sizeof(r), .id = id, .offset = off, .len = len };
 
-	return drv_ioctl(fd, XEN_LEND_ZAP, &r);
+	return drv_ioctl(fd, LENDDEV_ZAP, &r);
 }
 
 int drv_resume(int fd, unsigned id, uint64_t off, uint64_t len, unsigned action)
 {
-	struct xen_lend_resume r = { .size = sizeof(r), .id = id, .offset = off, .len = len, .action = action };
-	int rc = drv_ioctl(fd, XEN_LEND_RESUME, &r);
+	struct lenddev_resume r = { .size = sizeof(r), .id = id, .offset = off, .len = len, .action = action };
+	int rc = drv_ioctl(fd, LENDDEV_RESUME, &r);
 
 	return rc ? rc : (int)r.count;
 }
 
-int drv_stats(int fd, unsigned id, struct xen_lend_stats *st)
+int drv_stats(int fd, unsigned id, struct lenddev_stats *st)
 {
 	memset(st, 0, sizeof(*st));
 	st->size = sizeof(*st);
 	st->id = id;
-	return drv_ioctl(fd, XEN_LEND_STATS, st);
+	return drv_ioctl(fd, LENDDEV_STATS, st);
 }
 
-struct xen_lend_stats drv_st(int fd, unsigned id)
+struct lenddev_stats drv_st(int fd, unsigned id)
 {
-	struct xen_lend_stats st;
+	struct lenddev_stats st;
 	int rc = drv_stats(fd, id, &st);
 
 	if (rc)
@@ -95,7 +95,7 @@ struct xen_lend_stats drv_st(int fd, unsigned id)
 	return st;
 }
 
-int drv_events(int fd, struct xen_lend_event *ev, unsigned max, int timeout_ms)
+int drv_events(int fd, struct lenddev_event *ev, unsigned max, int timeout_ms)
 {
 	struct pollfd p = { fd, POLLIN, 0 };
 	ssize_t n;
@@ -127,7 +127,7 @@ struct lent lent_open(size_t pages, unsigned policy)
 	if (l.fd < 0)
 		die("borrower: %s", strerror(-l.fd));
 	l.span = span_new(pages * PAGE);
-	rc = drv_window(l.fd, GUEST_WINDOW, pages * PAGE, l.span, XEN_LEND_WINDOW_WRITE, policy, 0x1234);
+	rc = drv_window(l.fd, GUEST_WINDOW, pages * PAGE, l.span, LENDDEV_WINDOW_WRITE, policy, 0x1234);
 	if (rc <= 0)
 		die("window: %s", strerror(-rc));
 	l.id = rc;

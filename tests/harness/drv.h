@@ -5,7 +5,7 @@
 
 #include <stdint.h>
 #include <stddef.h>
-#include <linux/xen-lend.h>
+#include <xen/lenddev.h>
 #include "guest.h"
 
 int drv_open(void);						/* the device; the suite ends if it cannot be opened */
@@ -16,11 +16,11 @@ int drv_populate(int fd, unsigned id, uint64_t off, uint64_t len, bool write, ui
 int drv_zap(int fd, unsigned id, uint64_t off, uint64_t len);
 /* How many vCPUs were held, or a negative errno. */
 int drv_resume(int fd, unsigned id, uint64_t off, uint64_t len, unsigned action);
-int drv_stats(int fd, unsigned id, struct xen_lend_stats *st);
-struct xen_lend_stats drv_st(int fd, unsigned id);		/* the suite ends if that fails */
+int drv_stats(int fd, unsigned id, struct lenddev_stats *st);
+struct lenddev_stats drv_st(int fd, unsigned id);		/* the suite ends if that fails */
 int drv_ioctl(int fd, unsigned long cmd, void *arg);
 /* Up to max events, waiting for the first at most so long. */
-int drv_events(int fd, struct xen_lend_event *ev, unsigned max, int timeout_ms);
+int drv_events(int fd, struct lenddev_event *ev, unsigned max, int timeout_ms);
 
 /* Address space with nothing in it. */
 void *span_new(size_t len);

@@ -47,7 +47,7 @@ static pid_t lender(uint32_t domid, int *say)
 		close(to[1]);
 		if (fd < 0 || fuse_span(span))
 			_exit(80);
-		id = drv_window(fd, GUEST_WINDOW, PAGES * PAGE, span, XEN_LEND_WINDOW_WRITE, XEN_LEND_POLICY_ONES, 0);
+		id = drv_window(fd, GUEST_WINDOW, PAGES * PAGE, span, LENDDEV_WINDOW_WRITE, LENDDEV_POLICY_ONES, 0);
 		if (id <= 0 || write(from[1], "r", 1) != 1)
 			_exit(81);
 		while (read(to[0], &c, 1) == 1)
@@ -177,7 +177,7 @@ static bool reload(const char *options)
 static void cycles(void)
 {
 	struct guest *other = guest_new(NULL);
-	struct lent l = lent_open(PAGES, XEN_LEND_POLICY_ONES), o = { .g = other };
+	struct lent l = lent_open(PAGES, LENDDEV_POLICY_ONES), o = { .g = other };
 	unsigned i, n = 24, bad = 0, slow = 0;
 	uint8_t *span;
 	double t;
@@ -187,7 +187,7 @@ static void cycles(void)
 	o.fd = drv_borrower(o.dev, other->domid, GUEST_WINDOW, 1UL << 30, 0);
 	o.pages = 256;
 	o.span = span_new(256 * PAGE);
-	o.id = drv_window(o.fd, GUEST_WINDOW, 256 * PAGE, o.span, XEN_LEND_WINDOW_WRITE, XEN_LEND_POLICY_ONES, 0);
+	o.id = drv_window(o.fd, GUEST_WINDOW, 256 * PAGE, o.span, LENDDEV_WINDOW_WRITE, LENDDEV_POLICY_ONES, 0);
 	lent_anon(&o, 0, 256);
 	memset(o.span, 1, 256 * PAGE);
 	drv_destroy(l.fd, l.id);
@@ -197,7 +197,7 @@ static void cycles(void)
 
 		span = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, (100 + 2 * i) * PAGE);
 		close(fd);
-		id = drv_window(l.fd, GUEST_WINDOW, 2 * PAGE, span, 0, XEN_LEND_POLICY_ONES, 0);
+		id = drv_window(l.fd, GUEST_WINDOW, 2 * PAGE, span, 0, LENDDEV_POLICY_ONES, 0);
 		if (id <= 0) {
 			note("window %u: %s", i, strerror(-id));
 			bad++;
@@ -221,7 +221,7 @@ static void cycles(void)
 	l.fd = drv_borrower(l.dev, l.g->domid, GUEST_WINDOW, 1UL << 30, 0);
 	lent_anon(&l, 0, PAGES);
 	l.span[5 * PAGE] = 9;
-	ok(drv_window(l.fd, GUEST_WINDOW, PAGES * PAGE, l.span, 0, XEN_LEND_POLICY_ONES, 0) > 0 && g_read(l.g, W(5)) == 9,
+	ok(drv_window(l.fd, GUEST_WINDOW, PAGES * PAGE, l.span, 0, LENDDEV_POLICY_ONES, 0) > 0 && g_read(l.g, W(5)) == 9,
 	   "another descriptor's window is served");
 	fusefs_set(f, 0, FUSEFS_PAGES, FUSEFS_SERVE);
 	close(o.fd);

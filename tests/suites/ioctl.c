@@ -18,15 +18,15 @@ static unsigned id;
 /* ---- sizes: the same for all structs ---- */
 
 static const struct { const char *name; unsigned long cmd; unsigned size, min; bool on_dev; } structs[] = {
-	{ "info", XEN_LEND_INFO, sizeof(struct xen_lend_info), 4, true },
-	{ "borrower", XEN_LEND_BORROWER, sizeof(struct xen_lend_borrower), sizeof(struct xen_lend_borrower), true },
-	{ "next", XEN_LEND_NEXT, sizeof(struct xen_lend_next), 16, true },
-	{ "window", XEN_LEND_WINDOW_CREATE, sizeof(struct xen_lend_window), 56, false },
-	{ "destroy", XEN_LEND_WINDOW_DESTROY, sizeof(struct xen_lend_range), 8, false },
-	{ "populate", XEN_LEND_POPULATE, sizeof(struct xen_lend_range), 32, false },
-	{ "zap", XEN_LEND_ZAP, sizeof(struct xen_lend_range), 32, false },
-	{ "resume", XEN_LEND_RESUME, sizeof(struct xen_lend_resume), 28, false },
-	{ "stats", XEN_LEND_STATS, sizeof(struct xen_lend_stats), 8, false },
+	{ "info", LENDDEV_INFO, sizeof(struct lenddev_info), 4, true },
+	{ "borrower", LENDDEV_BORROWER, sizeof(struct lenddev_borrower), sizeof(struct lenddev_borrower), true },
+	{ "next", LENDDEV_NEXT, sizeof(struct lenddev_next), 16, true },
+	{ "window", LENDDEV_WINDOW_CREATE, sizeof(struct lenddev_window), 56, false },
+	{ "destroy", LENDDEV_WINDOW_DESTROY, sizeof(struct lenddev_range), 8, false },
+	{ "populate", LENDDEV_POPULATE, sizeof(struct lenddev_range), 32, false },
+	{ "zap", LENDDEV_ZAP, sizeof(struct lenddev_range), 32, false },
+	{ "resume", LENDDEV_RESUME, sizeof(struct lenddev_resume), 28, false },
+	{ "stats", LENDDEV_STATS, sizeof(struct lenddev_stats), 8, false },
 };
 
 static void sizes(void)
@@ -63,19 +63,19 @@ static void sizes(void)
 		*(uint32_t *)(page + PAGE - 8) = structs[i].size;
 		rc = drv_ioctl(d, structs[i].cmd, page + PAGE - 8);
 		ok(rc == -EFAULT || (rc == -EINVAL && structs[i].size <= 8), "%s: struct running off its page (%d)", n, rc);
-		if (structs[i].cmd != XEN_LEND_STATS) /* on both */
+		if (structs[i].cmd != LENDDEV_STATS) /* on both */
 			err(drv_ioctl(other, structs[i].cmd, page), -ENOTTY, "%s: on the wrong descriptor", n);
 	}
 	munmap(page, PAGE);
 
 	at("numbers");
-	err(drv_ioctl(dev, _IO(XEN_LEND_IOC, 0x03), NULL), -ENOTTY, "unknown ioctl on the device");
-	err(drv_ioctl(dev, _IO(XEN_LEND_IOC, 0x10), NULL), -ENOTTY, "a borrower's ioctl on the device");
-	err(drv_ioctl(fd, _IO(XEN_LEND_IOC, 0x16), NULL), -ENOTTY, "unknown ioctl on a borrower");
+	err(drv_ioctl(dev, _IO(LENDDEV_IOC, 0x03), NULL), -ENOTTY, "unknown ioctl on the device");
+	err(drv_ioctl(dev, _IO(LENDDEV_IOC, 0x10), NULL), -ENOTTY, "a borrower's ioctl on the device");
+	err(drv_ioctl(fd, _IO(LENDDEV_IOC, 0x16), NULL), -ENOTTY, "unknown ioctl on a borrower");
 	err(drv_ioctl(fd, _IO(0xBD, 0x10), NULL), -ENOTTY, "another driver's ioctl on a borrower");
 	err(drv_ioctl(fd, 0, NULL), -ENOTTY, "ioctl 0 on a borrower");
 	{
-		struct xen_lend_info in;
+		struct lenddev_info in;
 		unsigned s;
 
 		for (s = 4; s <= sizeof(in) + 16; s += 4) {
@@ -83,7 +83,7 @@ static void sizes(void)
 
 			memset(b, 0, sizeof(b));
 			*(uint32_t *)b = s;
-			rc = drv_ioctl(dev, XEN_LEND_INFO, b);
+			rc = drv_ioctl(dev, LENDDEV_INFO, b);
 			if (rc)
 				break;
 			if (s < sizeof(b) && s < sizeof(in) && b[s]) {
@@ -94,29 +94,29 @@ static void sizes(void)
 		eq(rc, 0, "info with every size from 4 on works and writes no more than that");
 		memset(&in, 0, sizeof(in));
 		in.size = sizeof(in);
-		err(drv_ioctl(dev, XEN_LEND_INFO, &in), 0, "info");
-		eq(in.version, XEN_LEND_VERSION, "... version");
-		ok(in.window_flags & XEN_LEND_WINDOW_WRITE, "... flags");
+		err(drv_ioctl(dev, LENDDEV_INFO, &in), 0, "info");
+		eq(in.version, LENDDEV_VERSION, "... version");
+		ok(in.window_flags & LENDDEV_WINDOW_WRITE, "... flags");
 		ok(in.max_len >= 1UL << 30 && in.max_windows > 0, "... limits");
 		eq(in.hypervisor_version, 1, "... the hypervisor's version");
 	}
 }
 
 /* Each case changes one thing of a struct that is good. */
-static struct xen_lend_borrower good_borrower(void)
+static struct lenddev_borrower good_borrower(void)
 {
-	return (struct xen_lend_borrower){ .size = sizeof(struct xen_lend_borrower), .domid = g->domid, .gpa = GUEST_WINDOW, .len = LEN };
+	return (struct lenddev_borrower){ .size = sizeof(struct lenddev_borrower), .domid = g->domid, .gpa = GUEST_WINDOW, .len = LEN };
 }
-static int borrower(struct xen_lend_borrower b)
+static int borrower(struct lenddev_borrower b)
 {
 	int rc;
 
-	rc = drv_ioctl(dev, XEN_LEND_BORROWER, &b);
+	rc = drv_ioctl(dev, LENDDEV_BORROWER, &b);
 	if (!rc)
 		close(b.fd);
 	return rc;
 }
-#define bor(stmt, want, text) ({ struct xen_lend_borrower b_ = good_borrower(), *b = &b_; stmt; err(borrower(b_), want, "borrower: %s", text); })
+#define bor(stmt, want, text) ({ struct lenddev_borrower b_ = good_borrower(), *b = &b_; stmt; err(borrower(b_), want, "borrower: %s", text); })
 
 static void borrowers(void)
 {
@@ -138,7 +138,7 @@ static void borrowers(void)
 	bor(b->domid = 0x7000, -ESRCH, "no such domain");
 	bor(b->domid = 0x7ff0, -EINVAL, "DOMID_SELF");
 	bor(b->domid = 0xffff, -EINVAL, "domid 65535");
-	rc = borrower((struct xen_lend_borrower){ .size = sizeof(struct xen_lend_borrower), .domid = 0, .gpa = GUEST_WINDOW, .len = LEN });
+	rc = borrower((struct lenddev_borrower){ .size = sizeof(struct lenddev_borrower), .domid = 0, .gpa = GUEST_WINDOW, .len = LEN });
 	ok(rc < 0, "borrower: the lender itself (%d)", rc);
 	rc = guest_try_new(&(struct guest_options){ .pv = true }, &pv);
 	if (!rc) {
@@ -158,21 +158,21 @@ static void borrowers(void)
 	close(f2);
 }
 
-static struct xen_lend_window good_window(void)
+static struct lenddev_window good_window(void)
 {
-	return (struct xen_lend_window){ .size = sizeof(struct xen_lend_window), .flags = XEN_LEND_WINDOW_WRITE,
+	return (struct lenddev_window){ .size = sizeof(struct lenddev_window), .flags = LENDDEV_WINDOW_WRITE,
 		.gpa = GUEST_WINDOW + LEN, .len = 8 * PAGE, .addr = (uintptr_t)span + LEN };
 }
-static int window(struct xen_lend_window w)
+static int window(struct lenddev_window w)
 {
 	int rc;
 
-	rc = drv_ioctl(fd, XEN_LEND_WINDOW_CREATE, &w);
+	rc = drv_ioctl(fd, LENDDEV_WINDOW_CREATE, &w);
 	if (!rc)
 		drv_destroy(fd, w.id);
 	return rc;
 }
-#define win(stmt, want, text) ({ struct xen_lend_window w_ = good_window(), *w = &w_; stmt; err(window(w_), want, "window: %s", text); })
+#define win(stmt, want, text) ({ struct lenddev_window w_ = good_window(), *w = &w_; stmt; err(window(w_), want, "window: %s", text); })
 
 static void windows(void)
 {
@@ -180,15 +180,15 @@ static void windows(void)
 
 	at("windows");
 	win(w->policy = 0, 0, "good");
-	win(w->policy = XEN_LEND_POLICY_HOLD, 0, "policy hold");
-	win(w->policy = XEN_LEND_POLICY_HOLD + 1, -EINVAL, "a policy that there is not");
+	win(w->policy = LENDDEV_POLICY_HOLD, 0, "policy hold");
+	win(w->policy = LENDDEV_POLICY_HOLD + 1, -EINVAL, "a policy that there is not");
 	win(w->policy = ~0U, -EINVAL, "policy 2^32-1");
 	win(w->flags = 4, -EINVAL, "flag 4");
 	win(w->flags = 1UL << 32, -EINVAL, "a flag that is set aside");
 	win(w->flags = 1UL << 63 | 1, -EINVAL, "high flag");
 	win(w->eventfd = 1, -EINVAL, "an eventfd, and not the flag");
-	win((w->flags |= XEN_LEND_WINDOW_EVENTFD, w->eventfd = -1), -EBADF, "eventfd -1");
-	win((w->flags |= XEN_LEND_WINDOW_EVENTFD, w->eventfd = 1), -EINVAL, "a descriptor that is no eventfd");
+	win((w->flags |= LENDDEV_WINDOW_EVENTFD, w->eventfd = -1), -EBADF, "eventfd -1");
+	win((w->flags |= LENDDEV_WINDOW_EVENTFD, w->eventfd = 1), -EINVAL, "a descriptor that is no eventfd");
 	win(w->gpa += 1, -EINVAL, "gpa misaligned");
 	win(w->len = 0, -EINVAL, "no length");
 	win(w->len = 4097, -EINVAL, "length misaligned");
@@ -221,7 +221,7 @@ static void windows(void)
 	err(drv_destroy(f2, id), -ENOENT, "an id of another descriptor: destroy");
 	err(drv_zap(f2, id, 0, PAGE), -ENOENT, "... zap");
 	{
-		struct xen_lend_stats st;
+		struct lenddev_stats st;
 
 		err(drv_stats(f2, id, &st), -ENOENT, "... stats");
 	}
@@ -249,17 +249,17 @@ static void windows(void)
 	drv_destroy(fd, rc);
 }
 
-static struct xen_lend_range good_range(unsigned long cmd)
+static struct lenddev_range good_range(unsigned long cmd)
 {
-	return (struct xen_lend_range){ .size = sizeof(struct xen_lend_range), .id = id,
-		.len = cmd == XEN_LEND_WINDOW_DESTROY ? 0 : PAGE };
+	return (struct lenddev_range){ .size = sizeof(struct lenddev_range), .id = id,
+		.len = cmd == LENDDEV_WINDOW_DESTROY ? 0 : PAGE };
 }
 #define ran(cmd, stmt, want, text) \
-	({ struct xen_lend_range r_ = good_range(cmd), *r = &r_; stmt; err(drv_ioctl(fd, cmd, r), want, "%s", text); })
+	({ struct lenddev_range r_ = good_range(cmd), *r = &r_; stmt; err(drv_ioctl(fd, cmd, r), want, "%s", text); })
 
 static void ranges(void)
 {
-	static const struct { unsigned long cmd; const char *name; } c[] = { { XEN_LEND_POPULATE, "populate" }, { XEN_LEND_ZAP, "zap" } };
+	static const struct { unsigned long cmd; const char *name; } c[] = { { LENDDEV_POPULATE, "populate" }, { LENDDEV_ZAP, "zap" } };
 	char t[100];
 	unsigned i;
 	uint64_t done;
@@ -280,12 +280,12 @@ static void ranges(void)
 		r((r->offset = LEN - PAGE, r->len = 2 * PAGE), -ERANGE, "end beyond the window");
 		r((r->offset = PAGE, r->len = ~0UL << 12), -ERANGE, "range wraps");
 	}
-	ran(XEN_LEND_ZAP, r->flags = XEN_LEND_WINDOW_WRITE, -EINVAL, "zap: a flag of populate");
-	ran(XEN_LEND_WINDOW_DESTROY, r->offset = PAGE, -EINVAL, "destroy: an offset");
-	ran(XEN_LEND_WINDOW_DESTROY, r->len = PAGE, -EINVAL, "destroy: a length");
-	ran(XEN_LEND_WINDOW_DESTROY, r->flags = 1, -EINVAL, "destroy: a flag");
-	ran(XEN_LEND_WINDOW_DESTROY, r->id = id + 1000, -ENOENT, "destroy: no such window");
-	ran(XEN_LEND_ZAP, r->len = LEN, 0, "zap of an empty window");
+	ran(LENDDEV_ZAP, r->flags = LENDDEV_WINDOW_WRITE, -EINVAL, "zap: a flag of populate");
+	ran(LENDDEV_WINDOW_DESTROY, r->offset = PAGE, -EINVAL, "destroy: an offset");
+	ran(LENDDEV_WINDOW_DESTROY, r->len = PAGE, -EINVAL, "destroy: a length");
+	ran(LENDDEV_WINDOW_DESTROY, r->flags = 1, -EINVAL, "destroy: a flag");
+	ran(LENDDEV_WINDOW_DESTROY, r->id = id + 1000, -ENOENT, "destroy: no such window");
+	ran(LENDDEV_ZAP, r->len = LEN, 0, "zap of an empty window");
 	err(drv_populate(fd, id, 0, LEN, false, &done), -EFAULT, "populate where nothing is mapped");
 	eq(done, 0, "... nothing done");
 	mmap(span, 4 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
@@ -301,31 +301,31 @@ static void ranges(void)
 
 static void next(void)
 {
-	struct xen_lend_next n = { .size = sizeof(n) };
-	struct xen_lend_stats st;
+	struct lenddev_next n = { .size = sizeof(n) };
+	struct lenddev_stats st;
 	unsigned seen = 0;
 	int rc;
 
 	at("next");
 	n.reserved = 1;
-	err(drv_ioctl(dev, XEN_LEND_NEXT, &n), -EINVAL, "next: reserved");
+	err(drv_ioctl(dev, LENDDEV_NEXT, &n), -EINVAL, "next: reserved");
 	n.reserved = 0;
 	n.serial = ~0UL;
-	err(drv_ioctl(dev, XEN_LEND_NEXT, &n), -ENOENT, "next: after the last serial there can be");
+	err(drv_ioctl(dev, LENDDEV_NEXT, &n), -ENOENT, "next: after the last serial there can be");
 	n.serial = 0;
-	while (!(rc = drv_ioctl(dev, XEN_LEND_NEXT, &n))) {
+	while (!(rc = drv_ioctl(dev, LENDDEV_NEXT, &n))) {
 		seen++;
 		if (n.id == id && n.domid == g->domid) {
 			eq(n.gpa, GUEST_WINDOW, "next lists the window: gpa");
 			eq(n.len, LEN, "... length");
 			eq(n.pid, getpid(), "... process");
 			eq(n.dead, 0, "... not dead");
-			eq(n.flags, XEN_LEND_WINDOW_WRITE, "... flags");
-			st = (struct xen_lend_stats){ .size = sizeof(st), .serial = n.serial };
-			err(drv_ioctl(dev, XEN_LEND_STATS, &st), 0, "its counters by its serial");
+			eq(n.flags, LENDDEV_WINDOW_WRITE, "... flags");
+			st = (struct lenddev_stats){ .size = sizeof(st), .serial = n.serial };
+			err(drv_ioctl(dev, LENDDEV_STATS, &st), 0, "its counters by its serial");
 			eq(st.id, id, "... are its own");
 			st.serial++;
-			err(drv_ioctl(dev, XEN_LEND_STATS, &st), -ENOENT, "counters of a serial that there is not");
+			err(drv_ioctl(dev, LENDDEV_STATS, &st), -ENOENT, "counters of a serial that there is not");
 		}
 		if (seen > 100)
 			break;
@@ -368,7 +368,7 @@ static int recv_fd(int sock)
 static void unprivileged(void)
 {
 	int sv[2], result[8] = { 0 }, n, pid, st, pipefd[2];
-	struct xen_lend_next nx = { .size = sizeof(nx) };
+	struct lenddev_next nx = { .size = sizeof(nx) };
 
 
 	at("an unprivileged process");
@@ -391,19 +391,19 @@ static void unprivileged(void)
 		f = recv_fd(sv[1]);
 		dv = recv_fd(sv[1]);
 		res[1] = drv_borrower(dv, 1, GUEST_WINDOW, LEN, 0);
-		res[2] = drv_ioctl(dv, XEN_LEND_NEXT, &nx);
+		res[2] = drv_ioctl(dv, LENDDEV_NEXT, &nx);
 		{
-			struct xen_lend_info in = { .size = sizeof(in) };
+			struct lenddev_info in = { .size = sizeof(in) };
 
-			res[3] = drv_ioctl(dv, XEN_LEND_INFO, &in);
+			res[3] = drv_ioctl(dv, LENDDEV_INFO, &in);
 		}
 		sp = mmap(NULL, 8 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 		*(uint64_t *)sp = 0xfeed;
-		res[4] = drv_window(f, GUEST_WINDOW + LEN, 8 * PAGE, sp, XEN_LEND_WINDOW_WRITE, 0, 7);
+		res[4] = drv_window(f, GUEST_WINDOW + LEN, 8 * PAGE, sp, LENDDEV_WINDOW_WRITE, 0, 7);
 		res[5] = drv_window(f, GUEST_WINDOW + 2 * LEN, 8 * PAGE, sp, 0, 0, 7);
 		/* the parent's window is in the parent's memory */
 		res[6] = drv_populate(f, id, 0, PAGE, false, NULL);
-		res[7] = drv_zap(f, id, 0, PAGE) == -EPERM && drv_resume(f, id, 0, PAGE, XEN_LEND_RESUME_ONES) == -EPERM ?
+		res[7] = drv_zap(f, id, 0, PAGE) == -EPERM && drv_resume(f, id, 0, PAGE, LENDDEV_RESUME_ONES) == -EPERM ?
 			drv_destroy(f, id) : -1000;
 		if (write(pipefd[1], res, sizeof(res)) < 0)
 			_exit(93);
@@ -433,12 +433,12 @@ static void unprivileged(void)
 	ok(WIFEXITED(st) && WEXITSTATUS(st) == 0, "the guest's write arrived there (%x)", st);
 	eqx(g_read(g, GUEST_WINDOW + LEN), ~0UL, "after it exited its window reads ones");
 	{
-		struct xen_lend_event ev[8];
+		struct lenddev_event ev[8];
 		int k, dead = 0;
 
 		n = drv_events(fd, ev, 8, 5000);
 		for (k = 0; k < n; k++)
-			dead += ev[k].type == XEN_LEND_EVENT_WINDOW_DEAD && ev[k].id == (unsigned)result[4] && ev[k].cookie == 7;
+			dead += ev[k].type == LENDDEV_EVENT_WINDOW_DEAD && ev[k].id == (unsigned)result[4] && ev[k].cookie == 7;
 		eq(dead, 1, "an event says that the window is dead");
 	}
 	err(drv_destroy(fd, result[4]), 0, "it can be destroyed here");
@@ -449,7 +449,7 @@ static void unprivileged(void)
 
 static void events(void)
 {
-	struct xen_lend_event ev[4];
+	struct lenddev_event ev[4];
 	struct pollfd p = { fd, POLLIN, 0 };
 	char c[8];
 	int n, i, lost = 0;
@@ -465,8 +465,8 @@ static void events(void)
 	n = drv_events(fd, ev, 4, 10000);
 	eq(n, 1, "an access that nothing is behind: one event");
 	eq(ev[0].size, sizeof(ev[0]), "... size");
-	eq(ev[0].type, XEN_LEND_EVENT_GAVE_UP, "... type");
-	eq(ev[0].reason, XEN_LEND_REASON_UNMAPPED, "... reason");
+	eq(ev[0].type, LENDDEV_EVENT_GAVE_UP, "... type");
+	eq(ev[0].reason, LENDDEV_REASON_UNMAPPED, "... reason");
 	eq(ev[0].access, 0, "... a read");
 	eq(ev[0].id, id, "... window");
 	eqx(ev[0].cookie, 0xc00c1e, "... cookie");
@@ -481,7 +481,7 @@ static void events(void)
 		if (k <= 0)
 			break;
 		for (; k; k--, n++)
-			if (ev[k - 1].type == XEN_LEND_EVENT_LOST)
+			if (ev[k - 1].type == LENDDEV_EVENT_LOST)
 				lost += ev[k - 1].count - 1;
 	}
 	ok(n > 0 && n < 100, "300 of them are bounded (%d)", n);
@@ -499,7 +499,7 @@ void suite_ioctl(void)
 	fd = drv_borrower(dev, g->domid, gpa, 2 * LEN, 0);
 	if (!ok(fd >= 0, "a borrower descriptor (%d)", fd))
 		die("nothing to test");
-	id = drv_window(fd, gpa, LEN, span, XEN_LEND_WINDOW_WRITE, XEN_LEND_POLICY_ONES, 0xc00c1e);
+	id = drv_window(fd, gpa, LEN, span, LENDDEV_WINDOW_WRITE, LENDDEV_POLICY_ONES, 0xc00c1e);
 	ok((int)id > 0, "a window");
 	eqx(g_read(g, GUEST_WINDOW), ~0UL, "nothing is behind it: reads ones");
 
@@ -517,7 +517,7 @@ void suite_ioctl(void)
 	/* the domain's death, seen by poll */
 	{
 		struct pollfd p = { fd, POLLIN, 0 };
-		struct xen_lend_event ev[64];
+		struct lenddev_event ev[64];
 		uint32_t domid = g->domid;
 		double end = now() + 60;
 		int n = 0, k, gone = 0;
@@ -530,7 +530,7 @@ void suite_ioctl(void)
 			poll(&p, 1, 500);
 			n = read(fd, ev, sizeof(ev));
 			for (k = 0; k < n / (int)sizeof(ev[0]); k++)
-				gone += ev[k].type == XEN_LEND_EVENT_BORROWER_GONE;
+				gone += ev[k].type == LENDDEV_EVENT_BORROWER_GONE;
 		}
 		eq(gone, 1, "the domain's death is an event");
 		poll(&p, 1, 0);

@@ -59,7 +59,7 @@ static int file_new(const char *dir, size_t pages)
 
 static void anonymous(void)
 {
-	struct xen_lend_stats a, b;
+	struct lenddev_stats a, b;
 	unsigned i, bad;
 
 	at("anonymous memory");
@@ -149,7 +149,7 @@ static void hugetlb(void)
 
 static void files(void)
 {
-	struct xen_lend_stats a, b;
+	struct lenddev_stats a, b;
 	uint64_t buf[512];
 	int fd, m;
 
@@ -253,7 +253,7 @@ static void writeback(void)
 
 static void protections(void)
 {
-	struct xen_lend_stats a, b;
+	struct lenddev_stats a, b;
 
 	at("protections");
 	lent_anon(&l, 64, 8);
@@ -442,7 +442,7 @@ static void overtaken(void)
 static void refused(void)
 {
 	xengnttab_handle *gt = xengnttab_open(NULL, 0);
-	struct xen_lend_event ev[16];
+	struct lenddev_event ev[16];
 	struct xen_add_to_physmap add = { .domid = DOMID_SELF, .space = XENMAPSPACE_grant_table, .idx = 0, .gpfn = GUEST_FREE_GFN };
 	xen_pfn_t gfn = MBOX_GPA >> 12;
 	void *p, *q;
@@ -458,7 +458,7 @@ static void refused(void)
 		eqx(g_read(l.g, W(110)), ~0UL, "a foreign mapping in the span cannot be lent");
 		n = drv_events(l.fd, ev, 16, 5000);
 		for (i = found = 0; i < n; i++)
-			found += ev[i].type == XEN_LEND_EVENT_GAVE_UP && (ev[i].reason == XEN_LEND_REASON_KIND || ev[i].reason == XEN_LEND_REASON_FOREIGN);
+			found += ev[i].type == LENDDEV_EVENT_GAVE_UP && (ev[i].reason == LENDDEV_REASON_KIND || ev[i].reason == LENDDEV_REASON_FOREIGN);
 		ok(found > 0, "... says an event (%d)", n > 0 ? ev[0].reason : 0);
 		n = drv_populate(l.fd, l.id, 110 * PAGE, PAGE, false, NULL);
 		ok(n == -EOPNOTSUPP || n == -EPERM, "... and populate (%d)", n);
@@ -479,7 +479,7 @@ static void refused(void)
 			void *span2 = p;
 
 			/* gntdev's pages do not move: a window over them where they are */
-			id2 = drv_window(l.fd, GUEST_WINDOW + l.pages * PAGE, PAGE, span2, XEN_LEND_WINDOW_WRITE, 0, 0);
+			id2 = drv_window(l.fd, GUEST_WINDOW + l.pages * PAGE, PAGE, span2, LENDDEV_WINDOW_WRITE, 0, 0);
 			ok(id2 > 0, "a window over a granted page");
 			n = drv_populate(l.fd, id2, 0, PAGE, false, NULL);
 			ok(n == -EOPNOTSUPP || n == -EPERM, "... cannot be populated (%d)", n);
@@ -523,7 +523,7 @@ static void refused(void)
 /* Accesses that Xen emulates reach the driver by value. */
 static void by_value(void)
 {
-	struct xen_lend_stats a, b;
+	struct lenddev_stats a, b;
 	unsigned i, bad = 0;
 
 	at("accesses by value");
@@ -546,7 +546,7 @@ static void by_value(void)
 void suite_memory(void)
 {
 	xen_open();
-	l = lent_open(2048, XEN_LEND_POLICY_ONES);
+	l = lent_open(2048, LENDDEV_POLICY_ONES);
 	anonymous();
 	huge();
 	hugetlb();
@@ -622,7 +622,7 @@ void suite_dirty(void)
 	int m;
 
 	xen_open();
-	l = lent_open(256, XEN_LEND_POLICY_ONES);
+	l = lent_open(256, LENDDEV_POLICY_ONES);
 
 	at("memfd, read first");
 	m = memfd_create("dirty", 0);
@@ -710,7 +710,7 @@ void suite_dirty(void)
 
 			fprintf(f, "%d\n", getpid());
 			fclose(f);
-			b = lent_open(n, XEN_LEND_POLICY_ONES);
+			b = lent_open(n, LENDDEV_POLICY_ONES);
 			lent_anon(&b, 0, n);
 			gop(b.g, 0, GOP_TOUCH, W(0), n, 1, 5);
 			sum = gop(b.g, 1, GOP_TOUCH, W(0), n, 0);

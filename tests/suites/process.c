@@ -25,7 +25,7 @@ static void lender(uint32_t domid, enum stage st, int tell)
 	if (fd < 0)
 		_exit(80);
 	if (st > BORROWER) {
-		id = drv_window(fd, GUEST_WINDOW, len, span, XEN_LEND_WINDOW_WRITE, XEN_LEND_POLICY_ONES, 0);
+		id = drv_window(fd, GUEST_WINDOW, len, span, LENDDEV_WINDOW_WRITE, LENDDEV_POLICY_ONES, 0);
 		if (id <= 0)
 			_exit(81);
 	}
@@ -146,7 +146,7 @@ static void guest_dies(void)
 
 static void module_in_use(void)
 {
-	struct lent l = lent_open(PAGES, XEN_LEND_POLICY_ONES);
+	struct lent l = lent_open(PAGES, LENDDEV_POLICY_ONES);
 	int rc;
 
 	at("module in use");
@@ -226,7 +226,7 @@ static void two_by_two(void)
 				int dev = drv_open(), fd = drv_borrower(dev, g[j]->domid, GUEST_WINDOW, 1UL << 30, 0);
 				unsigned n = 0;
 
-				if (fd < 0 || drv_window(fd, W(i * PAGES), PAGES * PAGE, span, XEN_LEND_WINDOW_WRITE, 0, 0) <= 0)
+				if (fd < 0 || drv_window(fd, W(i * PAGES), PAGES * PAGE, span, LENDDEV_WINDOW_WRITE, 0, 0) <= 0)
 					_exit(80);
 				mmap(span, PAGES * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fdm[i], 0);
 				if (write(p[1], "r", 1) != 1)
@@ -274,7 +274,7 @@ static void two_by_two(void)
 
 static void descriptors(void)
 {
-	struct lent l = lent_open(PAGES, XEN_LEND_POLICY_FAULT);
+	struct lent l = lent_open(PAGES, LENDDEV_POLICY_FAULT);
 	uint8_t *span2 = span_new(PAGES * PAGE);
 	int d, id2, i;
 
@@ -289,14 +289,14 @@ static void descriptors(void)
 	close(l.fd);
 	eq(g_read(l.g, W(0)), 1, "the window lives as long as one descriptor does");
 	l.fd = d;
-	id2 = drv_window(l.fd, GUEST_WINDOW + 2 * PAGES * PAGE, PAGES * PAGE, span2, XEN_LEND_WINDOW_WRITE, XEN_LEND_POLICY_ONES, 9);
+	id2 = drv_window(l.fd, GUEST_WINDOW + 2 * PAGES * PAGE, PAGES * PAGE, span2, LENDDEV_WINDOW_WRITE, LENDDEV_POLICY_ONES, 9);
 	ok(id2 > 0, "a second window with another policy");
 	eqx(g_read(l.g, W(2 * PAGES)), ~0UL, "... reads ones");
 	gop(l.g, 0, GOP_READ, W(10), 8);
 	eq(gtrap(l.g, 0), 13, "... the first still faults");
 	/* a window for reading only */
 	eq(drv_destroy(l.fd, id2), 0, "destroy it");
-	id2 = drv_window(l.fd, GUEST_WINDOW + 2 * PAGES * PAGE, PAGES * PAGE, l.span, 0, XEN_LEND_POLICY_FAULT, 9);
+	id2 = drv_window(l.fd, GUEST_WINDOW + 2 * PAGES * PAGE, PAGES * PAGE, l.span, 0, LENDDEV_POLICY_FAULT, 9);
 	eq(g_read(l.g, W(2 * PAGES)), 1, "a window for reading only, over the same span: reads");
 	gop(l.g, 0, GOP_WRITE, W(2 * PAGES), 8, 5);
 	eq(gtrap(l.g, 0), 13, "... a write gets #GP");
@@ -320,7 +320,7 @@ static void descriptors(void)
 /* Somebody destroys the driver's server behind its back, as a clumsy tool stack might. */
 static void server_pulled(void)
 {
-	struct lent l = lent_open(PAGES, XEN_LEND_POLICY_ONES);
+	struct lent l = lent_open(PAGES, LENDDEV_POLICY_ONES);
 	int fd, id, rc;
 
 	at("server destroyed under the driver");
@@ -337,7 +337,7 @@ static void server_pulled(void)
 	eq(drv_zap(l.fd, l.id, 0, PAGES * PAGE), 0, "zap");
 	fd = drv_borrower(l.dev, l.g->domid, GUEST_WINDOW, 1UL << 30, 0);
 	ok(fd >= 0, "a new borrower gets a new server (%d)", fd);
-	id = fd < 0 ? fd : drv_window(fd, W(PAGES), 4 * PAGE, l.span, XEN_LEND_WINDOW_WRITE, 0, 0);
+	id = fd < 0 ? fd : drv_window(fd, W(PAGES), 4 * PAGE, l.span, LENDDEV_WINDOW_WRITE, 0, 0);
 	if (ok(id > 0, "... and a window (%d)", id))
 		eq(g_read(l.g, W(PAGES)), 7, "... that works");
 	if (fd >= 0)
@@ -423,7 +423,7 @@ void suite_leak(void)
 			fd = drv_borrower(dev, g->domid, GUEST_WINDOW, 1UL << 30, 0);
 		if (fd < 0)
 			die("borrower: %s", strerror(-fd));
-		id = drv_window(fd, GUEST_WINDOW, len, span, XEN_LEND_WINDOW_WRITE, 0, 0);
+		id = drv_window(fd, GUEST_WINDOW, len, span, LENDDEV_WINDOW_WRITE, 0, 0);
 		bad += id <= 0;
 		mmap(span, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
 		if (i % 4 == 0)
@@ -506,7 +506,7 @@ static void set_stall_limit(const char *value)
 /* A page that is taken away before the guest has used it, more often than the driver is to put up with. */
 static void stalls(void)
 {
-	struct xen_lend_event ev[16];
+	struct lenddev_event ev[16];
 	unsigned zaps = 0, others = 0, told = 0, hits = 0;
 	double end = now() + 120;
 	int i, n;
@@ -523,7 +523,7 @@ static void stalls(void)
 		zaps++;
 		n = drv_events(s.fd, ev, 16, 0);
 		for (i = 0; i < n; i++) {
-			if (ev[i].type == XEN_LEND_EVENT_HELD && ev[i].reason == XEN_LEND_REASON_STALLED && ev[i].gpa == W(0))
+			if (ev[i].type == LENDDEV_EVENT_HELD && ev[i].reason == LENDDEV_REASON_STALLED && ev[i].gpa == W(0))
 				told++;
 			else
 				others++;
@@ -535,7 +535,7 @@ static void stalls(void)
 	}
 	set_stall_limit("1000");
 	ok(hits, "the vCPU is held");
-	eq(drv_resume(s.fd, s.id, 0, PAGE, XEN_LEND_RESUME_RETRY), 1, "... and resumed");
+	eq(drv_resume(s.fd, s.id, 0, PAGE, LENDDEV_RESUME_RETRY), 1, "... and resumed");
 	gop_stop(s.g, 0);
 	ok(hits, "a second fault without progress holds the vCPU if the limit is one (after %u revokes)", zaps);
 	eq(others, 0, "... and nothing else is reported");
@@ -544,13 +544,13 @@ static void stalls(void)
 
 void suite_soak(void)
 {
-	struct xen_lend_stats st;
+	struct lenddev_stats st;
 	pthread_t t[2];
 	void *n[2];
 	int m;
 
 	xen_open();
-	s = lent_open(SOAK_PAGES, XEN_LEND_POLICY_ONES);
+	s = lent_open(SOAK_PAGES, LENDDEV_POLICY_ONES);
 	m = memfd_create("soak", 0);
 	if (ftruncate(m, SOAK_PAGES * PAGE))
 		die("ftruncate");
