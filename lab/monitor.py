@@ -4,9 +4,8 @@
 
 usage: monitor.py --serial FILE --text FILE [--keys FIFO] [--qmp SOCKET --memory FILE] [--timeout S] [--quiet-timeout S] [--asleep S] -- COMMAND...
 
-Exit status: the job's own (0..98); 125: the machine or the job broke; 124: hung or out of time; 99: asleep (see there),
-and nothing else was wrong: the caller may run that boot again.  Nothing found wrong in the logs is forgiven because the
-job said that all is well.
+Exit status: the job's own (0..98); 125: the machine or the job broke; 124: hung, asleep or out of time.  Nothing found
+wrong in the logs is forgiven because the job said that all is well.
 """
 
 import argparse
@@ -19,7 +18,7 @@ import subprocess
 import sys
 import time
 
-BROKEN, HUNG, ASLEEP = 125, 124, 99
+BROKEN, HUNG, MOST = 125, 124, 98
 
 # What must never be on the consoles of Xen and dom0.  The first group ends the run, the second is reported at its end.
 FATAL = [
@@ -193,7 +192,7 @@ def main():
 
     serial, text = Tail(a.serial), Tail(a.text)
     started = last_output = time.monotonic()
-    job_exit, fatal, findings, hung, asleep = None, None, [], None, False
+    job_exit, fatal, findings, hung = None, None, [], None
     halfway = None
     deadline_after_fatal = None
 
@@ -230,7 +229,6 @@ def main():
         elif a.asleep and now - last_output > a.asleep and halfway:
             used, over = cpu_seconds(child.pid) - halfway[1], now - halfway[0]
             if used < over / 20:
-                asleep = True
                 hung = f"asleep: silent for {a.asleep:.0f} s, and the emulator used {used:.1f} s of processor time in the last {over:.0f} s"
             halfway = None
         elif now - last_output > a.quiet_timeout:
@@ -270,7 +268,7 @@ def main():
             say(f"what Xen said of its domains and vCPUs then is at the end of {a.serial}")
         tail_of(a.text)
         say(f"FAILED: {hung}")
-        return ASLEEP if asleep and not findings else HUNG
+        return HUNG
     if findings:
         say(f"FAILED: {len(findings)} line(s) that must not be there, see {a.serial}")
         return BROKEN
@@ -279,8 +277,8 @@ def main():
         say(f"FAILED after {elapsed:.0f} s: the machine stopped before the job ended (the emulator's status {child.returncode})")
         return BROKEN
     say(f"the job ended with {job_exit} after {elapsed:.0f} s")
-    # 99 and above have meanings of their own here
-    return job_exit if job_exit < ASLEEP else BROKEN
+    # what is above has meanings of its own
+    return job_exit if job_exit <= MOST else BROKEN
 
 
 if __name__ == "__main__":
