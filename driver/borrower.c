@@ -62,6 +62,9 @@ static void xlend_borrower_stop(struct xlend_borrower *b)
 
 static void xlend_borrower_died(struct xlend_borrower *b)
 {
+	static const struct lenddev_event gone = {
+		.type = LENDDEV_EVENT_BORROWER_GONE,
+	};
 	struct xlend_holder *h;
 
 	/* Before its number can become another's, see xlend_window_create(). */
@@ -70,8 +73,11 @@ static void xlend_borrower_died(struct xlend_borrower *b)
 	xlend_borrower_stop(b);
 
 	spin_lock_irq(&b->lock);
-	list_for_each_entry(h, &b->holders, node)
-		xlend_events_end(&h->events);
+	list_for_each_entry(h, &b->holders, node) {
+		xlend_events_add(&h->events, &gone);
+		smp_store_release(&h->ended, true); /* after the event */
+		wake_up_interruptible(&h->wait);
+	}
 	spin_unlock_irq(&b->lock);
 }
 
@@ -244,6 +250,7 @@ struct xlend_holder *xlend_holder_open(const struct lenddev_borrower *arg)
 	h->max_windows = arg->max_windows ?: xlend_max_windows;
 	xa_init(&h->windows);
 	xlend_events_init(&h->events);
+	init_waitqueue_head(&h->wait);
 
 	mutex_lock(&xlend_borrowers_lock);
 	b = xlend_borrower_get(arg->domid);

@@ -16,6 +16,7 @@
 #include <linux/list.h>
 #include <linux/rbtree.h>
 #include <linux/spinlock.h>
+#include <linux/wait.h>
 #include <linux/xarray.h>
 
 #include "event.h"
@@ -60,7 +61,10 @@ struct xlend_borrower {
  * @nr_windows: borrower's lock
  * @last_id: borrower's lock
  * @windows: by id
- * @events: to be read from the descriptor
+ * @events: to be read from the descriptor, beside those of its windows
+ * @turn: id from which on windows are looked at for the next event
+ * @ended: the borrower is gone, and the event that says so is queued
+ * @wait: who waits for events of it or of its windows
  */
 struct xlend_holder {
 	struct kref ref;
@@ -73,6 +77,9 @@ struct xlend_holder {
 	u32 last_id;
 	struct xarray windows;
 	struct xlend_events events;
+	unsigned long turn;
+	bool ended;
+	wait_queue_head_t wait;
 };
 
 static inline domid_t xlend_domid(const struct xlend_borrower *b)

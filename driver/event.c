@@ -5,9 +5,6 @@
 #include "event.h"
 
 #include <linux/build_bug.h>
-#include <linux/fs.h>
-#include <linux/sched/signal.h>
-#include <linux/uaccess.h>
 
 /**
  * xlend_events_init - make an empty queue
@@ -19,22 +16,38 @@ void xlend_events_init(struct xlend_events *q)
 
 	spin_lock_init(&q->lock);
 	INIT_KFIFO(q->fifo);
-	init_waitqueue_head(&q->wait);
+	q->lost = 0;
+	q->id = 0;
+	q->cookie = 0;
 }
 
-static struct lenddev_event xlend_event_lost(u32 count)
+/**
+ * xlend_events_name - say which window a queue is about
+ * @q: the queue, still empty
+ * @id: the window's
+ * @cookie: the window's
+ */
+void xlend_events_name(struct xlend_events *q, u32 id, u64 cookie)
+{
+	q->id = id;
+	q->cookie = cookie;
+}
+
+static struct lenddev_event xlend_event_lost(const struct xlend_events *q)
 {
 	return (struct lenddev_event){
 		.size = sizeof(struct lenddev_event),
 		.type = LENDDEV_EVENT_LOST,
-		.count = count,
+		.id = q->id,
+		.cookie = q->cookie,
+		.count = q->lost,
 	};
 }
 
 /**
  * xlend_events_add - queue an event
  * @q: the queue
- * @ev: the event; its size is set here
+ * @ev: the event; its size, window and cookie are set here
  *
  * Context: any; does not sleep or allocate.
  */
@@ -44,43 +57,34 @@ void xlend_events_add(struct xlend_events *q, const struct lenddev_event *ev)
 	unsigned long flags;
 
 	e.size = sizeof(e);
+	e.id = q->id;
+	e.cookie = q->cookie;
 	spin_lock_irqsave(&q->lock, flags);
 	if (q->lost && kfifo_avail(&q->fifo) >= 2) {
-		kfifo_put(&q->fifo, xlend_event_lost(q->lost));
+		kfifo_put(&q->fifo, xlend_event_lost(q));
 		q->lost = 0;
 	}
 	if ((q->lost || !kfifo_put(&q->fifo, e)) && q->lost != U32_MAX)
 		q->lost++;
 	spin_unlock_irqrestore(&q->lock, flags);
-
-	wake_up_interruptible(&q->wait);
 }
 
 /**
- * xlend_events_end - tell that the borrower is gone; no event follows
+ * xlend_events_get - take the oldest event
  * @q: the queue
+ * @ev: set to it
  *
- * Context: any; does not sleep or allocate.
+ * Context: process.
+ * Return: whether there was one.
  */
-void xlend_events_end(struct xlend_events *q)
-{
-	static const struct lenddev_event gone = {
-		.type = LENDDEV_EVENT_BORROWER_GONE,
-	};
-
-	xlend_events_add(q, &gone);
-	smp_store_release(&q->ended, true); /* after the event */
-	wake_up_interruptible(&q->wait);
-}
-
-static bool xlend_events_get(struct xlend_events *q, struct lenddev_event *ev)
+bool xlend_events_get(struct xlend_events *q, struct lenddev_event *ev)
 {
 	bool got;
 
 	spin_lock_irq(&q->lock);
 	got = kfifo_get(&q->fifo, ev);
 	if (!got && q->lost) {
-		*ev = xlend_event_lost(q->lost);
+		*ev = xlend_event_lost(q);
 		q->lost = 0;
 		got = true;
 	}
@@ -102,45 +106,4 @@ bool xlend_events_waiting(struct xlend_events *q)
 	some = !kfifo_is_empty(&q->fifo) || q->lost;
 	spin_unlock_irq(&q->lock);
 	return some;
-}
-
-/**
- * xlend_events_read - read(2) of a queue
- * @q: the queue
- * @buf: takes whole events
- * @len: its length
- * @nonblock: do not wait for one
- *
- * Context: process.
- * Return: bytes read; 0 when the borrower is gone and all events were read;
- * -EINVAL if not one event fits, -EAGAIN, -EFAULT, -ERESTARTSYS.
- */
-ssize_t xlend_events_read(struct xlend_events *q, char __user *buf, size_t len,
-			  bool nonblock)
-{
-	struct lenddev_event ev;
-	size_t done = 0;
-	bool ended;
-	int rc;
-
-	if (len < sizeof(ev))
-		return -EINVAL;
-
-	for (;;) {
-		/* Its last event was queued before this was set. */
-		ended = smp_load_acquire(&q->ended);
-		while (len - done >= sizeof(ev) && xlend_events_get(q, &ev)) {
-			if (copy_to_user(buf + done, &ev, sizeof(ev)))
-				return done ? done : -EFAULT;
-			done += sizeof(ev);
-		}
-		if (done || ended)
-			return done;
-		if (nonblock)
-			return -EAGAIN;
-		rc = wait_event_interruptible(q->wait, xlend_events_waiting(q) ||
-					      READ_ONCE(q->ended));
-		if (rc)
-			return rc;
-	}
 }

@@ -15,6 +15,7 @@
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/overflow.h>
+#include <linux/pagemap.h>
 #include <linux/pid.h>
 #include <linux/poll.h>
 #include <linux/sched/signal.h>
@@ -384,13 +385,89 @@ static long xlend_holder_ioctl(struct file *file, unsigned int cmd,
 	}
 }
 
+/*
+ * The next event that the caller may have: of the windows in turn, so that none
+ * keeps the others from being heard, then of the descriptor.
+ */
+static bool xlend_holder_event(struct xlend_holder *h, struct lenddev_event *ev)
+{
+	unsigned long id = READ_ONCE(h->turn);
+	struct xlend_window *w;
+	unsigned int pass;
+	bool got = false;
+
+	/* From there to the last one, and from the first. */
+	for (pass = 0; pass < 2; pass++, id = 0) {
+		while ((w = xlend_window_from(h, &id))) {
+			id++;
+			got = xlend_may_rule(w) &&
+			      xlend_events_get(&w->events, ev);
+			xlend_window_put(w);
+			if (got) {
+				WRITE_ONCE(h->turn, id);
+				return true;
+			}
+		}
+	}
+	return xlend_events_get(&h->events, ev);
+}
+
+/* Whether there is one.  Also asked by who is about to sleep: so no references. */
+static bool xlend_holder_waiting(struct xlend_holder *h)
+{
+	struct xlend_window *w;
+	unsigned long id;
+	bool some = false;
+
+	xa_lock(&h->windows);
+	xa_for_each(&h->windows, id, w) {
+		some = xlend_events_waiting(&w->events) && xlend_may_rule(w);
+		if (some)
+			break;
+	}
+	xa_unlock(&h->windows);
+	return some || xlend_events_waiting(&h->events);
+}
+
+/*
+ * Return: bytes read; 0 when the borrower is gone and all events were read;
+ * -EINVAL if not one event fits, -EAGAIN, -EFAULT, -ERESTARTSYS.
+ */
 static ssize_t xlend_holder_read(struct file *file, char __user *buf,
 				 size_t len, loff_t *pos)
 {
 	struct xlend_holder *h = file->private_data;
+	struct lenddev_event ev;
+	size_t done = 0;
+	bool ended;
+	int rc;
 
-	return xlend_events_read(&h->events, buf, len,
-				 file->f_flags & O_NONBLOCK);
+	if (len < sizeof(ev))
+		return -EINVAL;
+
+	for (;;) {
+		/* The last event was queued before this was set. */
+		ended = smp_load_acquire(&h->ended);
+		while (len - done >= sizeof(ev)) {
+			/* Look first: an event that is taken is gone. */
+			if (fault_in_writeable(buf + done, sizeof(ev)))
+				return done ? done : -EFAULT;
+			if (!xlend_holder_event(h, &ev))
+				break;
+			if (copy_to_user(buf + done, &ev, sizeof(ev)))
+				return done ? done : -EFAULT;
+			done += sizeof(ev);
+		}
+		if (done || ended)
+			return done;
+		if (file->f_flags & O_NONBLOCK)
+			return -EAGAIN;
+		rc = wait_event_interruptible(h->wait,
+					      xlend_holder_waiting(h) ||
+					      READ_ONCE(h->ended));
+		if (rc)
+			return rc;
+	}
 }
 
 static __poll_t xlend_holder_poll(struct file *file,
@@ -399,10 +476,10 @@ static __poll_t xlend_holder_poll(struct file *file,
 	struct xlend_holder *h = file->private_data;
 	__poll_t mask = 0;
 
-	poll_wait(file, &h->events.wait, pt);
-	if (xlend_events_waiting(&h->events))
+	poll_wait(file, &h->wait, pt);
+	if (xlend_holder_waiting(h))
 		mask |= EPOLLIN | EPOLLRDNORM;
-	if (READ_ONCE(h->events.ended))
+	if (READ_ONCE(h->ended))
 		mask |= EPOLLHUP;
 	return mask;
 }

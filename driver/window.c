@@ -121,6 +121,7 @@ static int xlend_window_link(struct xlend_window *w)
 	b->nr_windows++;
 	h->nr_windows++;
 	w->id = ++h->last_id;
+	xlend_events_name(&w->events, w->id, w->cookie);
 out:
 	spin_unlock_irq(&b->lock);
 	return rc;
@@ -154,14 +155,13 @@ void xlend_window_event(struct xlend_window *w, u32 type, int reason,
 	const struct lenddev_event ev = {
 		.type = type,
 		.reason = reason,
-		.id = w->id,
 		.vcpu = vcpu,
-		.cookie = w->cookie,
 		.gpa = gpa,
 		.access = access,
 	};
 
-	xlend_events_add(&w->holder->events, &ev);
+	xlend_events_add(&w->events, &ev);
+	wake_up_interruptible(&w->holder->wait);
 	if (w->eventfd)
 		xlend_eventfd_signal(w->eventfd);
 }
@@ -255,11 +255,12 @@ xlend_window_alloc(struct xlend_holder *h, const struct lenddev_window *arg)
 	w->cookie = arg->cookie;
 	w->policy = arg->policy;
 	spin_lock_init(&w->stat_lock);
+	xlend_events_init(&w->events);
 	w->mm = current->mm;
 	mmgrab(w->mm);
 	w->pid = get_pid(task_tgid(current));
 	w->serial = atomic64_inc_return(&xlend_serial);
-	xlend_crew_init(&w->crew, &xlend_crew_ops, w->mm);
+	xlend_crew_init(&w->crew, &xlend_crew_ops, w->mm, w->pid);
 	if (xlend_books_init(&w->books, xlend_domid(w->borrower), w->serial,
 			     w->nr)) {
 		xlend_window_put(w);
@@ -406,8 +407,36 @@ void xlend_window_destroy(struct xlend_window *w)
 	xlend_window_put(w);
 }
 
+/* The first at an index or after it, with a reference, or NULL. */
+static struct xlend_window *xlend_window_find(struct xarray *windows,
+					      unsigned long *index)
+{
+	struct xlend_window *w;
+
+	xa_lock(windows);
+	w = xa_find(windows, index, ULONG_MAX, XA_PRESENT);
+	if (w)
+		kref_get(&w->ref);
+	xa_unlock(windows);
+	return w;
+}
+
 /**
- * xlend_window_get - a window of a descriptor
+ * xlend_window_from - a window of a descriptor
+ * @h: descriptor
+ * @id: the smallest id that will do; set to the window's
+ *
+ * Context: any in which interrupts are on.
+ * Return: the window with a reference, or NULL if there is none from there on.
+ */
+struct xlend_window *xlend_window_from(struct xlend_holder *h,
+				       unsigned long *id)
+{
+	return xlend_window_find(&h->windows, id);
+}
+
+/**
+ * xlend_window_get - the window of a descriptor with this id
  * @h: descriptor
  * @id: of the window
  *
@@ -436,14 +465,8 @@ struct xlend_window *xlend_window_get(struct xlend_holder *h, u32 id)
 struct xlend_window *xlend_window_next(u64 serial)
 {
 	unsigned long index = serial;
-	struct xlend_window *w;
 
-	xa_lock(&xlend_windows);
-	w = xa_find(&xlend_windows, &index, ULONG_MAX, XA_PRESENT);
-	if (w)
-		kref_get(&w->ref);
-	xa_unlock(&xlend_windows);
-	return w;
+	return xlend_window_find(&xlend_windows, &index);
 }
 
 /**

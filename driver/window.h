@@ -83,6 +83,7 @@ struct xlend_window {
 	u64 serial;
 	u32 id;
 	u32 policy;
+	struct xlend_events events;
 	struct eventfd_ctx *eventfd;	/* or NULL */
 	bool dead;			/* the span's process is gone */
 
@@ -110,6 +111,8 @@ void xlend_window_publish(struct xlend_window *w);
 void xlend_window_destroy(struct xlend_window *w);
 void xlend_window_put(struct xlend_window *w);
 struct xlend_window *xlend_window_get(struct xlend_holder *h, u32 id);
+struct xlend_window *xlend_window_from(struct xlend_holder *h,
+				       unsigned long *id);
 struct xlend_window *xlend_window_next(u64 serial);
 struct xlend_window *xlend_window_at(struct xlend_borrower *b, u64 gfn);
 bool xlend_window_die(struct xlend_window *w);

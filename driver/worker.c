@@ -8,6 +8,7 @@
 #include <linux/kthread.h>
 #include <linux/memcontrol.h>
 #include <linux/module.h>
+#include <linux/pid.h>
 #include <linux/sched.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
@@ -52,15 +53,15 @@ static bool xlend_worker_end(struct xlend_worker *wk)
 {
 	struct xlend_crew *crew = wk->crew;
 	struct xlend_queue *q = &crew->queue;
-	bool died = false, ended;
+	bool ended;
 
 	spin_lock_irq(&q->lock);
 	ended = wk->ended;
 	if (!ended) {
 		wk->ended = true;
 		list_del_init(&wk->node);
-		if (!--crew->alive && !crew->stopping)
-			died = true;
+		if (crew->watcher == wk)
+			crew->watcher = NULL;
 		/* It may have been woken for a request that it leaves. */
 		if (!list_empty(&q->waiting) && !list_empty(&q->idle)) {
 			struct list_head *other = q->idle.next;
@@ -71,8 +72,6 @@ static bool xlend_worker_end(struct xlend_worker *wk)
 	}
 	spin_unlock_irq(&q->lock);
 
-	if (died)
-		crew->ops->died(crew);
 	if (!ended)
 		queue_work(xlend_reapers, &wk->reap);
 	return !ended;
@@ -115,14 +114,17 @@ static bool xlend_worker_round(void *data)
 {
 	struct xlend_worker *wk = data;
 	struct xlend_queue *q = &wk->crew->queue;
-	bool stopping;
+	bool stopping, watches;
 
 	spin_lock_irq(&q->lock);
 	stopping = wk->crew->stopping || wk->ended;
+	watches = wk->crew->watcher == wk;
 	spin_unlock_irq(&q->lock);
 	/* The second time it sleeps until the reaper comes. */
 	if (stopping)
 		return xlend_worker_end(wk);
+	if (watches)
+		return false;
 	if (!xlend_queue_take(q, &wk->turn, &wk->node))
 		return false;
 	__set_current_state(TASK_RUNNING);
@@ -135,7 +137,17 @@ static bool xlend_worker_round(void *data)
 
 static void xlend_worker_killed(void *data)
 {
-	xlend_worker_end(data);
+	struct xlend_worker *wk = data;
+	struct xlend_crew *crew = wk->crew;
+	bool news;
+
+	spin_lock_irq(&crew->queue.lock);
+	news = crew->watcher == wk && !crew->stopping;
+	spin_unlock_irq(&crew->queue.lock);
+	/* The others may be stuck. */
+	if (news)
+		crew->ops->died(crew);
+	xlend_worker_end(wk);
 }
 
 static int xlend_worker_make(struct xlend_worker *wk, domid_t domid)
@@ -225,17 +237,21 @@ static void xlend_worker_reap(struct work_struct *work)
  * @crew: zeroed
  * @ops: what it works for
  * @mm: of the current process
+ * @pid: of the current process
  *
  * Context: process; xlend_crew_free() undoes it.
  */
 void xlend_crew_init(struct xlend_crew *crew, const struct xlend_crew_ops *ops,
-		     struct mm_struct *mm)
+		     struct mm_struct *mm, struct pid *pid)
 {
 	crew->ops = ops;
 	crew->mm = mm;
 	xlend_queue_init(&crew->queue, xlend_worker_wake);
-#if !defined(CONFIG_VHOST_TASK) && defined(CONFIG_BLK_CGROUP)
+#ifndef CONFIG_VHOST_TASK
+	crew->pid = pid;
+#ifdef CONFIG_BLK_CGROUP
 	crew->blkcg = task_get_css(current, io_cgrp_id);
+#endif
 #endif
 }
 
@@ -251,6 +267,98 @@ void xlend_crew_free(struct xlend_crew *crew)
 		css_put(crew->blkcg);
 }
 
+static void xlend_crew_appoint(struct xlend_crew *crew,
+			       struct xlend_worker *watcher)
+{
+	spin_lock_irq(&crew->queue.lock);
+	crew->watcher = watcher;
+	spin_unlock_irq(&crew->queue.lock);
+}
+
+static int xlend_crew_add(struct xlend_crew *crew, domid_t domid, bool watches)
+{
+	struct xlend_worker *wk;
+	int rc;
+
+	wk = kzalloc(struct_size(wk, scratch, watches ? 0 : crew->ops->scratch),
+		     GFP_KERNEL_ACCOUNT);
+	if (!wk)
+		return -ENOMEM;
+	wk->crew = crew;
+	if (watches)
+		xlend_crew_appoint(crew, wk);
+	INIT_LIST_HEAD(&wk->node);
+	INIT_WORK(&wk->reap, xlend_worker_reap);
+	crew->ops->get(crew);
+	__module_get(THIS_MODULE);
+	rc = xlend_worker_make(wk, domid);
+	if (rc) {
+		if (watches)
+			xlend_crew_appoint(crew, NULL);
+		kfree(wk);
+		module_put(THIS_MODULE);
+		crew->ops->put(crew);
+	}
+	return rc;
+}
+
+#ifdef CONFIG_VHOST_TASK
+
+static int xlend_crew_watch(struct xlend_crew *crew, domid_t domid)
+{
+	return xlend_crew_add(crew, domid, true);
+}
+
+/* Under the queue's lock. */
+static void xlend_crew_dismiss(struct xlend_crew *crew)
+{
+	if (crew->watcher)
+		xlend_worker_wake_up(crew->watcher);
+}
+
+static void xlend_crew_unwatch(struct xlend_crew *crew)
+{
+}
+
+#else
+
+static void xlend_crew_bury(struct work_struct *work)
+{
+	struct xlend_crew *crew = container_of(work, struct xlend_crew, bury);
+
+	crew->ops->died(crew);
+}
+
+/* Under locks of the process's end. */
+static int xlend_crew_ends(struct wait_queue_entry *entry, unsigned int mode,
+			   int flags, void *key)
+{
+	struct xlend_crew *crew = container_of(entry, struct xlend_crew, end);
+
+	queue_work(xlend_reapers, &crew->bury);
+	return 0;
+}
+
+static int xlend_crew_watch(struct xlend_crew *crew, domid_t domid)
+{
+	INIT_WORK(&crew->bury, xlend_crew_bury);
+	init_waitqueue_func_entry(&crew->end, xlend_crew_ends);
+	add_wait_queue(&crew->pid->wait_pidfd, &crew->end);
+	return 0;
+}
+
+static void xlend_crew_dismiss(struct xlend_crew *crew)
+{
+}
+
+static void xlend_crew_unwatch(struct xlend_crew *crew)
+{
+	remove_wait_queue(&crew->pid->wait_pidfd, &crew->end);
+	cancel_work_sync(&crew->bury);
+}
+
+#endif
+
 /**
  * xlend_crew_start - make workers
  * @crew: set up
@@ -263,37 +371,20 @@ void xlend_crew_free(struct xlend_crew *crew)
  */
 int xlend_crew_start(struct xlend_crew *crew, unsigned int nr, domid_t domid)
 {
-	struct xlend_worker *wk;
 	unsigned int i;
-	int rc = 0;
+	int rc;
 
 	for (i = 0; i < nr; i++) {
-		rc = -ENOMEM;
-		wk = kzalloc(struct_size(wk, scratch, crew->ops->scratch),
-			     GFP_KERNEL_ACCOUNT);
-		if (!wk)
+		rc = xlend_crew_add(crew, domid, false);
+		if (rc)
 			break;
-		wk->crew = crew;
-		INIT_LIST_HEAD(&wk->node);
-		INIT_WORK(&wk->reap, xlend_worker_reap);
-		crew->ops->get(crew);
-		__module_get(THIS_MODULE);
-		spin_lock_irq(&crew->queue.lock);
-		crew->alive++;
-		spin_unlock_irq(&crew->queue.lock);
-		rc = xlend_worker_make(wk, domid);
-		if (!rc)
-			continue;
-
-		spin_lock_irq(&crew->queue.lock);
-		crew->alive--;
-		spin_unlock_irq(&crew->queue.lock);
-		kfree(wk);
-		module_put(THIS_MODULE);
-		crew->ops->put(crew);
-		break;
 	}
-	return i ? 0 : rc;
+	if (!i)
+		return rc;
+	rc = xlend_crew_watch(crew, domid);
+	if (rc)
+		xlend_crew_stop(crew);
+	return rc;
 }
 
 /**
@@ -316,7 +407,9 @@ void xlend_crew_stop(struct xlend_crew *crew)
 		list_del_init(worker);
 		q->wake(worker);
 	}
+	xlend_crew_dismiss(crew);
 	spin_unlock_irq(&q->lock);
+	xlend_crew_unwatch(crew);
 }
 
 /**

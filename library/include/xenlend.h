@@ -319,7 +319,7 @@ int xenlend_window_stats(xenlend_window *window, struct xenlend_stats *stats);
 #define XENLEND_EVENT_HELD          2   /* a vCPU waits */
 #define XENLEND_EVENT_WINDOW_DEAD   3   /* the process behind it is gone */
 #define XENLEND_EVENT_BORROWER_GONE 4   /* the domain is gone */
-#define XENLEND_EVENT_LOST          5   /* events were dropped here */
+#define XENLEND_EVENT_LOST          5   /* this window's were dropped here */
 
 /*
  * After XENLEND_EVENT_HELD the vCPU waits until the window's process calls
@@ -366,7 +366,8 @@ struct xenlend_event {
 const char *xenlend_reason(unsigned reason);
 
 /*
- * Reads up to max events.  Waits for the first one at most timeout_ms, with 0
+ * Reads up to max events of this process's windows, and of those whose process
+ * is gone; with CAP_SYS_ADMIN, of all.  Waits for the first one at most timeout_ms, with 0
  * not at all, with -1 for as long as it takes.  Returns how many there were,
  * 0 if none came in time, -1 on error.
  *

@@ -11,9 +11,10 @@
 #define PAGES	64
 #define HANGING	32	/* from here on */
 
-enum ending { DESTROY, CLOSE, KILL, BORROWER, NR_ENDINGS };
+enum ending { DESTROY, CLOSE, KILL, KILL_OTHER_HOLDS, BORROWER, NR_ENDINGS };
 static const char *const endings[] = {
-	"the window is destroyed", "the descriptor is closed", "the process is killed", "the borrower is destroyed",
+	"the window is destroyed", "the descriptor is closed", "the process is killed",
+	"the process is killed while another has the descriptor", "the borrower is destroyed",
 };
 
 static struct fusefs *f;
@@ -29,8 +30,8 @@ static int fuse_span(uint8_t *span)
 	return 0;
 }
 
-/* A process that lends from the file system, and then does as it is told. */
-static pid_t lender(uint32_t domid, int *say)
+/* A process that lends from the file system, and then does as it is told; fd: an inherited descriptor, or -1. */
+static pid_t lender(uint32_t domid, int fd, int *say)
 {
 	int to[2], from[2];
 	char c;
@@ -42,8 +43,10 @@ static pid_t lender(uint32_t domid, int *say)
 	pid = fork();
 	if (!pid) {
 		uint8_t *span = span_new(PAGES * PAGE);
-		int dev = drv_open(), fd = drv_borrower(dev, domid, GUEST_WINDOW, 1UL << 30, 0), id;
+		int id;
 
+		if (fd < 0)
+			fd = drv_borrower(drv_open(), domid, GUEST_WINDOW, 1UL << 30, 0);
 		close(to[1]);
 		if (fd < 0 || fuse_span(span))
 			_exit(80);
@@ -84,7 +87,7 @@ static void one(enum ending how, unsigned workers)
 {
 	struct guest *g = guest_new(NULL);
 	const char *when = workers == 1 ? "one request claimed, one queued behind it" : "both requests claimed";
-	int say[2], status, n0, n1;
+	int say[2], status, n0, n1, fd = -1, dev = -1;
 	/* pages that came once stay */
 	unsigned page = HANGING + 2 * ((workers - 1) * NR_ENDINGS + how);
 	double since;
@@ -93,7 +96,11 @@ static void one(enum ending how, unsigned workers)
 
 	at("%s, %s", endings[how], when);
 	fusefs_set(f, 0, PAGES, FUSEFS_SERVE);
-	pid = lender(g->domid, say);
+	if (how == KILL_OTHER_HOLDS) {
+		dev = drv_open();
+		fd = drv_borrower(dev, g->domid, GUEST_WINDOW, 1UL << 30, 0);
+	}
+	pid = lender(g->domid, fd, say);
 	if (!eqx(g_read(g, W(3)), fusefs_word(3), "%s, %s: a page that comes", endings[how], when))
 		note("...");
 	fusefs_set(f, HANGING, PAGES - HANGING, FUSEFS_HANG);
@@ -113,6 +120,7 @@ static void one(enum ending how, unsigned workers)
 		rc = tell(say, 'c');
 		break;
 	case KILL:
+	case KILL_OTHER_HOLDS:
 		kill(pid, SIGKILL);
 		break;
 	default:
@@ -135,12 +143,24 @@ static void one(enum ending how, unsigned workers)
 			pid_t other;
 
 			fusefs_set(f, 0, HANGING, FUSEFS_SERVE);
-			other = lender(g->domid, say2);
+			other = lender(g->domid, -1, say2);
 			eqx(g_read(g, W(5)), fusefs_word(5), "... another process lends to it at once");
 			kill(other, SIGKILL);
 			waitpid(other, &status, 0);
 			close(say2[0]);
 			close(say2[1]);
+		}
+		if (how == KILL_OTHER_HOLDS) {
+			struct lenddev_event ev;
+
+			/* while the address space still lives */
+			do
+				n0 = read(fd, &ev, sizeof(ev));
+			while (n0 == sizeof(ev) && ev.type == LENDDEV_EVENT_GAVE_UP);
+			ok(n0 == sizeof(ev) && ev.type == LENDDEV_EVENT_WINDOW_DEAD, "... who has the descriptor is told that the window is dead");
+			err(drv_destroy(fd, 1), 0, "... and may destroy it");
+			close(fd);
+			close(dev);
 		}
 		rc = syscall(SYS_delete_module, "xen_lend", O_NONBLOCK);
 		ok(rc && (errno == EAGAIN || errno == EBUSY || errno == EWOULDBLOCK), "... the module cannot be unloaded while they hang (%s)",

@@ -488,6 +488,73 @@ static void events(void)
 	eq(n + lost, 300, "... and those that were lost are counted (%d)", lost);
 }
 
+/* Two who share a descriptor: each is told of its own windows, and of nothing that it misses. */
+static void apart(void)
+{
+	int to[2], from[2], pid, st, i, n, theirs, lost = 0;
+	struct lenddev_event ev[80];
+	char c;
+
+	at("a shared descriptor");
+	if (pipe(to) || pipe(from))
+		die("pipe");
+	fflush(stdout);
+	pid = fork();
+	if (!pid) {
+		struct pollfd p = { fd, POLLIN, 0 };
+		int result[6];
+
+		if (setgid(65534) || setuid(65534))
+			_exit(92);
+		result[0] = drv_window(fd, GUEST_WINDOW + LEN, 8 * PAGE, span_new(8 * PAGE), 0, LENDDEV_POLICY_ONES, 8);
+		if (write(from[1], result, sizeof(result[0])) < 0 || read(to[0], &c, 1) != 1)
+			_exit(93);
+		/* the other window has had its storm */
+		result[1] = poll(&p, 1, 0);
+		result[2] = drv_events(fd, ev, 80, 0);
+		if (write(from[1], result, 1) < 0 || read(to[0], &c, 1) != 1)
+			_exit(94);
+		result[3] = poll(&p, 1, 20000);
+		result[4] = drv_events(fd, ev, 80, 0);
+		result[5] = result[4] == 1 && ev[0].id == (unsigned)result[0] && ev[0].cookie == 8 && ev[0].type == LENDDEV_EVENT_GAVE_UP;
+		if (write(from[1], result, sizeof(result)) < 0)
+			_exit(95);
+		_exit(0);
+	}
+	if (read(from[0], &theirs, sizeof(theirs)) != sizeof(theirs) || theirs <= 0)
+		die("the other process has no window");
+	for (i = 0; i < 100; i++)
+		g_read(g, GUEST_WINDOW + 6 * PAGE);
+	if (write(to[1], "x", 1) != 1 || read(from[0], &c, 1) != 1)
+		die("the other process is gone");
+	g_read(g, GUEST_WINDOW + LEN + 3 * PAGE);
+	if (write(to[1], "x", 1) != 1)
+		die("the other process is gone");
+	{
+		int result[6];
+
+		eq(read(from[0], result, sizeof(result)), sizeof(result), "a process that shares the descriptor reports");
+		eq(result[1], 0, "100 events of another's window: poll says nothing to it");
+		eq(result[2], 0, "... it reads nothing");
+		eq(result[3], 1, "one event of its own: poll tells");
+		eq(result[4], 1, "... it reads one");
+		ok(result[5], "... that one, whatever the other window's queue has lost");
+	}
+	waitpid(pid, &st, 0);
+	n = drv_events(fd, ev, 80, 0);
+	for (i = 0; i < n; i++)
+		if (ev[i].type == LENDDEV_EVENT_LOST)
+			lost += ev[i].id == id && ev[i].cookie == 0xc00c1e ? (int)ev[i].count : -1000;
+	eq(lost, 100 - 64, "those that were lost are counted, of the window that lost them");
+	for (i = n = 0; i < 50 && n <= 0; i++)
+		n = drv_events(fd, ev, 80, 0);
+	err(drv_destroy(fd, theirs), 0, "the other process's window is destroyed");
+	for (i = 0; i < 2; i++) {
+		close(to[i]);
+		close(from[i]);
+	}
+}
+
 void suite_ioctl(void)
 {
 	uint64_t gpa = GUEST_WINDOW;
@@ -510,6 +577,7 @@ void suite_ioctl(void)
 	next();
 	unprivileged();
 	events();
+	apart();
 
 	at("end");
 	eq(drv_destroy(fd, id), 0, "the window is destroyed");

@@ -140,14 +140,15 @@ struct lenddev_stats {
 };
 
 /*
- * read(2) on a borrower descriptor returns whole events.  Each starts with its
- * size, after which the next one begins: later versions may append fields.
+ * read(2) on a borrower descriptor returns whole events of the windows that the
+ * caller may destroy.  Each starts with its size, after which the next one
+ * begins: later versions may append fields.
  */
 #define LENDDEV_EVENT_GAVE_UP		1	/* a fault met the policy */
 #define LENDDEV_EVENT_HELD		2	/* a vCPU waits, see RESUME */
 #define LENDDEV_EVENT_WINDOW_DEAD	3	/* the span's process is gone */
 #define LENDDEV_EVENT_BORROWER_GONE	4	/* the domain is gone: also POLLHUP */
-#define LENDDEV_EVENT_LOST		5	/* count events were dropped here */
+#define LENDDEV_EVENT_LOST		5	/* count events of it were dropped */
 
 /* Why an access cannot be resolved: never will be. */
 #define LENDDEV_REASON_UNMAPPED	1	/* nothing there, or a reservation */
