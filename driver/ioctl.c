@@ -41,42 +41,99 @@
 				 BIT(LENDDEV_EVENT_BORROWER_GONE) | \
 				 BIT(LENDDEV_EVENT_LOST))
 
-/* --- extensible structs */
+/* --- arguments */
+
+union xlend_arg {
+	u32 size;
+	struct lenddev_info info;
+	struct lenddev_borrower borrower;
+	struct lenddev_next next;
+	struct lenddev_window window;
+	struct lenddev_range range;
+	struct lenddev_resume resume;
+	struct lenddev_stats stats;
+};
+
+/**
+ * struct xlend_call - an ioctl under way
+ * @holder: on a borrower descriptor: its holder
+ * @arg: the argument; written back as far as the caller has room
+ * @made: for @told of &struct xlend_ioctl
+ */
+struct xlend_call {
+	struct xlend_holder *holder;
+	union xlend_arg arg;
+	void *made;
+};
+
+/**
+ * struct xlend_ioctl - an ioctl
+ * @cmd: its number
+ * @size: of the argument, as we know it
+ * @min: what the caller must give at least
+ * @run: does it
+ * @told: if not NULL: what was made is kept, or not, as the caller knows of it
+ * @privileged: needs CAP_SYS_ADMIN
+ * @partly: the argument is written back also after an error
+ */
+struct xlend_ioctl {
+	unsigned int cmd;
+	u32 size;
+	u32 min;
+	int (*run)(struct xlend_call *c);
+	void (*told)(struct xlend_call *c, bool known);
+	bool privileged;
+	bool partly;
+};
+
+#define XLEND_IOCTL(_cmd, _struct, _last, _run, ...) { \
+	.cmd = (_cmd), \
+	.size = sizeof(struct _struct), \
+	.min = offsetofend(struct _struct, _last), \
+	.run = (_run), \
+	__VA_ARGS__ \
+}
 
 /*
- * Read one from user space.  @min is the size it has at least, @usize is set to
- * the one it has there.  Return: 0, -EINVAL if too small, -E2BIG if it has more
- * than we know, -EFAULT.
+ * Return: -ENOTTY for an unknown one; -EPERM without privilege; -EINVAL if the
+ * argument is too small, -E2BIG if it has more than we know, -EFAULT; and what
+ * it is about.
  */
-static int xlend_copy_in(void *to, size_t ksize, size_t min, void __user *from,
-			 u32 *usize)
+static long xlend_ioctl_run(const struct xlend_ioctl *io, size_t nr,
+			    struct xlend_holder *h, unsigned int cmd,
+			    void __user *uarg)
 {
-	int rc;
+	struct xlend_call c = { .holder = h };
+	u32 usize;
+	int rc, err = 0;
 
-	if (get_user(*usize, (u32 __user *)from))
+	for (; nr && io->cmd != cmd; nr--)
+		io++;
+	if (!nr)
+		return -ENOTTY;
+	if (io->privileged && !capable(CAP_SYS_ADMIN))
+		return -EPERM;
+
+	if (get_user(usize, (u32 __user *)uarg))
 		return -EFAULT;
-	if (*usize < min)
+	if (usize < io->min)
 		return -EINVAL;
-	if (*usize > PAGE_SIZE)
+	if (usize > PAGE_SIZE)
 		return -E2BIG;
-	rc = copy_struct_from_user(to, ksize, from, *usize);
-	if (!rc)
-		*(u32 *)to = *usize;	/* may have changed meanwhile */
-	return rc;
-}
+	rc = copy_struct_from_user(&c.arg, io->size, uarg, usize);
+	if (rc)
+		return rc;
+	c.arg.size = usize;	/* may have changed meanwhile */
 
-/* Write it back, no more than there is room for.  Return: 0 or -EFAULT. */
-static int xlend_copy_out(void __user *to, const void *from, size_t ksize,
-			  u32 usize)
-{
-	return copy_to_user(to, from, min_t(size_t, ksize, usize)) ? -EFAULT : 0;
+	rc = io->run(&c);
+	if (rc && !io->partly)
+		return rc;
+	if (copy_to_user(uarg, &c.arg, min(io->size, usize)))
+		err = -EFAULT;
+	if (io->told)
+		io->told(&c, !err);
+	return rc ?: err;
 }
-
-#define xlend_arg_in(arg, last, uarg, usize) ({ \
-	typeof(arg) __arg = (arg); \
-	xlend_copy_in(__arg, sizeof(*__arg), \
-		      offsetofend(typeof(*__arg), last), uarg, usize); \
-})
 
 /* --- borrower descriptors */
 
@@ -115,61 +172,53 @@ static int xlend_window_check(const struct xlend_holder *h,
 }
 
 /*
- * LENDDEV_WINDOW_CREATE.  Return: 0; -EINVAL, -E2BIG; -EFBIG for more pages
- * than a window may have; -ERANGE outside the descriptor's range; -EFAULT for
- * the argument, or a span outside the address space; and as
- * xlend_window_create().
+ * Return: 0; -EINVAL; -EFBIG for more pages than a window may have; -ERANGE
+ * outside the descriptor's range; -EFAULT for a span outside the address space;
+ * and as xlend_window_create().
  */
-static long xlend_create(struct xlend_holder *h, void __user *uarg)
+static int xlend_create(struct xlend_call *c)
 {
-	struct lenddev_window arg;
 	struct xlend_window *w;
-	u32 usize;
 	int rc;
 
-	rc = xlend_arg_in(&arg, eventfd, uarg, &usize);
-	if (rc)
-		return rc;
-	rc = xlend_window_check(h, &arg);
+	rc = xlend_window_check(c->holder, &c->arg.window);
 	if (rc)
 		return rc;
 	if (!current->mm)
 		return -EINVAL;
-
-	rc = xlend_window_create(h, &arg, &w);
-	if (rc)
-		return rc;
-	rc = xlend_copy_out(uarg, &arg, sizeof(arg), usize);
-	if (rc)
-		xlend_window_destroy(w);
-	else
-		xlend_window_publish(w);
+	rc = xlend_window_create(c->holder, &c->arg.window, &w);
+	c->made = w;
 	return rc;
 }
 
-/*
- * LENDDEV_WINDOW_DESTROY.  Return: 0; -EINVAL, -E2BIG, -EFAULT; -ENOENT
- * without such a window; -EPERM if it is another process's.
- */
-static long xlend_destroy(struct xlend_holder *h, void __user *uarg)
+static void xlend_created(struct xlend_call *c, bool known)
 {
-	struct lenddev_range arg;
+	if (known)
+		xlend_window_publish(c->made);
+	else
+		xlend_window_destroy(c->made);
+}
+
+/*
+ * Return: 0; -EINVAL; -ENOENT without such a window; -EPERM if it is another
+ * process's.
+ */
+static int xlend_destroy(struct xlend_call *c)
+{
+	const struct lenddev_range *arg = &c->arg.range;
+	struct xlend_holder *h = c->holder;
 	struct xlend_window *w;
-	u32 usize;
 	int rc = 0;
 
-	rc = xlend_arg_in(&arg, id, uarg, &usize);
-	if (rc)
-		return rc;
-	if (arg.flags || arg.offset || arg.len)
+	if (arg->flags || arg->offset || arg->len)
 		return -EINVAL;
-	w = xlend_window_get(h, arg.id);
+	w = xlend_window_get(h, arg->id);
 	if (!w)
 		return -ENOENT;
 	if (!xlend_may_rule(w))
 		rc = -EPERM;
 	/* Of several only one destroys it. */
-	else if (xa_cmpxchg(&h->windows, arg.id, w, NULL, 0) != w)
+	else if (xa_cmpxchg(&h->windows, arg->id, w, NULL, 0) != w)
 		rc = -ENOENT;
 	else
 		xlend_window_destroy(w);
@@ -238,25 +287,22 @@ static int xlend_populate_slots(struct xlend_window *w, unsigned long first,
 }
 
 /*
- * LENDDEV_POPULATE.  Return: 0; -EINVAL, -E2BIG, -EFAULT, -ENOENT; -ERANGE
- * outside the window; -EPERM if the span is not the caller's; -EINTR; -ENODEV
- * if the borrower is gone; or what the first page that failed comes to, see
- * xlend_reason_errno().
+ * Return: 0; -EINVAL, -ENOENT; -ERANGE outside the window; -EPERM if the span
+ * is not the caller's; -EINTR; -ENODEV if the borrower is gone; or what the
+ * first page that failed comes to, see xlend_reason_errno().
  */
-static long xlend_populate(struct xlend_holder *h, void __user *uarg)
+static int xlend_populate(struct xlend_call *c)
 {
+	struct lenddev_range *arg = &c->arg.range;
 	unsigned long first, nr, done = 0;
-	struct lenddev_range arg;
 	struct xlend_window *w;
-	u32 usize;
-	int rc, err;
+	int rc;
 
-	rc = xlend_arg_in(&arg, len, uarg, &usize);
-	if (rc)
-		return rc;
-	if (arg.flags & ~LENDDEV_POPULATE_WRITE)
+	arg->done = 0;
+	if (arg->flags & ~LENDDEV_POPULATE_WRITE)
 		return -EINVAL;
-	rc = xlend_range_get(h, arg.id, arg.offset, arg.len, &first, &nr, &w);
+	rc = xlend_range_get(c->holder, arg->id, arg->offset, arg->len, &first,
+			     &nr, &w);
 	if (rc)
 		return rc;
 
@@ -265,124 +311,100 @@ static long xlend_populate(struct xlend_holder *h, void __user *uarg)
 	else if (READ_ONCE(w->borrower->gone))
 		rc = -ENODEV;
 	else
-		rc = xlend_populate_slots(w, first, nr, arg.flags &
+		rc = xlend_populate_slots(w, first, nr, arg->flags &
 					  LENDDEV_POPULATE_WRITE, &done);
 	xlend_window_put(w);
+	arg->done = (u64)done << PAGE_SHIFT;
+	return rc;
+}
 
-	/* That comes first, then whether it can be told how far it came. */
-	arg.done = (u64)done << PAGE_SHIFT;
-	err = xlend_copy_out(uarg, &arg, sizeof(arg), usize);
-	return rc ?: err;
+/* As xlend_range_get(), of a window that the caller may rule; else -EPERM. */
+static int xlend_ruled_get(struct xlend_holder *h, u32 id, u64 offset, u64 len,
+			   unsigned long *first, unsigned long *nr,
+			   struct xlend_window **w)
+{
+	int rc;
+
+	rc = xlend_range_get(h, id, offset, len, first, nr, w);
+	if (!rc && !xlend_may_rule(*w)) {
+		xlend_window_put(*w);
+		rc = -EPERM;
+	}
+	return rc;
 }
 
 /*
- * LENDDEV_ZAP.  Return: 0; -EINVAL, -E2BIG, -EFAULT, -ENOENT; -ERANGE outside
- * the window; -EPERM if it is another process's.
+ * Return: 0; -EINVAL, -ENOENT; -ERANGE outside the window; -EPERM if it is
+ * another process's.
  */
-static long xlend_zap(struct xlend_holder *h, void __user *uarg)
+static int xlend_zap(struct xlend_call *c)
 {
+	struct lenddev_range *arg = &c->arg.range;
 	unsigned long first, nr;
-	struct lenddev_range arg;
 	struct xlend_window *w;
-	u32 usize;
 	int rc;
 
-	rc = xlend_arg_in(&arg, len, uarg, &usize);
-	if (rc)
-		return rc;
-	if (arg.flags)
+	if (arg->flags)
 		return -EINVAL;
-	rc = xlend_range_get(h, arg.id, arg.offset, arg.len, &first, &nr, &w);
+	rc = xlend_ruled_get(c->holder, arg->id, arg->offset, arg->len, &first,
+			     &nr, &w);
 	if (rc)
 		return rc;
-	if (!xlend_may_rule(w)) {
-		xlend_window_put(w);
-		return -EPERM;
-	}
 	xlend_books_revoke_slowly(&w->books, first, first + nr - 1);
 	xlend_serve_held(w, first, first + nr - 1, LENDDEV_RESUME_RETRY);
 	xlend_window_put(w);
-	arg.done = arg.len;
-	return xlend_copy_out(uarg, &arg, sizeof(arg), usize);
+	arg->done = arg->len;
+	return 0;
 }
 
-/*
- * LENDDEV_RESUME.  Return: 0; -EINVAL, -E2BIG, -EFAULT, -ENOENT; -ERANGE
- * outside the window; -EPERM if it is another process's.
- */
-static long xlend_resume(struct xlend_holder *h, void __user *uarg)
+/* Return: as of zap. */
+static int xlend_resume(struct xlend_call *c)
 {
+	struct lenddev_resume *arg = &c->arg.resume;
 	unsigned long first, nr;
-	struct lenddev_resume arg;
 	struct xlend_window *w;
-	u32 usize;
 	int rc;
 
-	rc = xlend_arg_in(&arg, action, uarg, &usize);
-	if (rc)
-		return rc;
-	if (arg.action > LENDDEV_RESUME_FAULT)
+	if (arg->action > LENDDEV_RESUME_FAULT)
 		return -EINVAL;
-	rc = xlend_range_get(h, arg.id, arg.offset, arg.len, &first, &nr, &w);
+	rc = xlend_ruled_get(c->holder, arg->id, arg->offset, arg->len, &first,
+			     &nr, &w);
 	if (rc)
 		return rc;
-	if (!xlend_may_rule(w)) {
-		xlend_window_put(w);
-		return -EPERM;
-	}
-	arg.count = xlend_serve_held(w, first, first + nr - 1, arg.action);
+	arg->count = xlend_serve_held(w, first, first + nr - 1, arg->action);
 	xlend_window_put(w);
-	return xlend_copy_out(uarg, &arg, sizeof(arg), usize);
+	return 0;
 }
 
-static long xlend_stats_out(struct xlend_window *w, struct lenddev_stats *st,
-			    void __user *uarg, u32 usize)
+/* Return: 0; -ENOENT without such a window. */
+static int xlend_stats(struct xlend_call *c)
 {
+	struct xlend_window *w = xlend_window_get(c->holder, c->arg.stats.id);
+
 	if (!w)
 		return -ENOENT;
-	xlend_window_stats(w, st);
+	xlend_window_stats(w, &c->arg.stats);
 	xlend_window_put(w);
-	return xlend_copy_out(uarg, st, sizeof(*st), usize);
+	return 0;
 }
 
-/*
- * LENDDEV_STATS of a descriptor: by id.  Return: 0; -EINVAL, -E2BIG, -EFAULT;
- * -ENOENT without such a window.
- */
-static long xlend_stats(struct xlend_holder *h, void __user *uarg)
-{
-	struct lenddev_stats st;
-	u32 usize;
-	int rc;
-
-	rc = xlend_arg_in(&st, id, uarg, &usize);
-	if (rc)
-		return rc;
-	return xlend_stats_out(xlend_window_get(h, st.id), &st, uarg, usize);
-}
+static const struct xlend_ioctl xlend_holder_ioctls[] = {
+	XLEND_IOCTL(LENDDEV_WINDOW_CREATE, lenddev_window, eventfd,
+		    xlend_create, .told = xlend_created),
+	XLEND_IOCTL(LENDDEV_WINDOW_DESTROY, lenddev_range, id, xlend_destroy),
+	XLEND_IOCTL(LENDDEV_POPULATE, lenddev_range, len, xlend_populate,
+		    .partly = true),
+	XLEND_IOCTL(LENDDEV_ZAP, lenddev_range, len, xlend_zap),
+	XLEND_IOCTL(LENDDEV_RESUME, lenddev_resume, action, xlend_resume),
+	XLEND_IOCTL(LENDDEV_STATS, lenddev_stats, id, xlend_stats),
+};
 
 static long xlend_holder_ioctl(struct file *file, unsigned int cmd,
 			       unsigned long arg)
 {
-	struct xlend_holder *h = file->private_data;
-	void __user *uarg = (void __user *)arg;
-
-	switch (cmd) {
-	case LENDDEV_WINDOW_CREATE:
-		return xlend_create(h, uarg);
-	case LENDDEV_WINDOW_DESTROY:
-		return xlend_destroy(h, uarg);
-	case LENDDEV_POPULATE:
-		return xlend_populate(h, uarg);
-	case LENDDEV_ZAP:
-		return xlend_zap(h, uarg);
-	case LENDDEV_RESUME:
-		return xlend_resume(h, uarg);
-	case LENDDEV_STATS:
-		return xlend_stats(h, uarg);
-	default:
-		return -ENOTTY;
-	}
+	return xlend_ioctl_run(xlend_holder_ioctls,
+			       ARRAY_SIZE(xlend_holder_ioctls),
+			       file->private_data, cmd, (void __user *)arg);
 }
 
 /*
@@ -509,57 +531,44 @@ static const struct file_operations xlend_holder_fops = {
 
 /* --- the device */
 
-static long xlend_info(void __user *uarg)
+static int xlend_info(struct xlend_call *c)
 {
-	struct lenddev_info info;
-	u32 usize;
-	int rc;
+	struct lenddev_info *info = &c->arg.info;
 
-	rc = xlend_arg_in(&info, size, uarg, &usize);
-	if (rc)
-		return rc;
-
-	info.version = LENDDEV_VERSION;
-	info.window_flags = XLEND_WINDOW_FLAGS;
-	info.max_len = (u64)xlend_max_pages << PAGE_SHIFT;
-	info.max_windows = xlend_max_windows;
-	info.hypervisor_version = xlend_hv_version;
-	info.features = XLEND_WORKERS_CHARGED ? LENDDEV_FEATURE_CHARGED : 0;
-	info.populate_flags = LENDDEV_POPULATE_WRITE;
-	info.policies = XLEND_POLICIES;
-	info.events = XLEND_EVENT_TYPES;
-	info.event_size = sizeof(struct lenddev_event);
-	info.workers = xlend_workers;
-	return xlend_copy_out(uarg, &info, sizeof(info), usize);
+	info->version = LENDDEV_VERSION;
+	info->window_flags = XLEND_WINDOW_FLAGS;
+	info->max_len = (u64)xlend_max_pages << PAGE_SHIFT;
+	info->max_windows = xlend_max_windows;
+	info->hypervisor_version = xlend_hv_version;
+	info->features = XLEND_WORKERS_CHARGED ? LENDDEV_FEATURE_CHARGED : 0;
+	info->populate_flags = LENDDEV_POPULATE_WRITE;
+	info->policies = XLEND_POLICIES;
+	info->events = XLEND_EVENT_TYPES;
+	info->event_size = sizeof(struct lenddev_event);
+	info->workers = xlend_workers;
+	return 0;
 }
 
-/*
- * LENDDEV_BORROWER.  Return: 0; -EINVAL, -E2BIG, -EFAULT; -EMFILE, -ENFILE;
- * and as xlend_holder_open().
- */
-static long xlend_borrower(void __user *uarg)
+/* Return: 0; -EINVAL; -EMFILE, -ENFILE; and as xlend_holder_open(). */
+static int xlend_borrower(struct xlend_call *c)
 {
-	struct lenddev_borrower arg;
+	struct lenddev_borrower *arg = &c->arg.borrower;
 	struct xlend_holder *h;
 	struct file *file;
-	u32 usize;
 	u64 end;
 	int rc;
 
-	rc = xlend_arg_in(&arg, fd, uarg, &usize);
-	if (rc)
-		return rc;
-	if (arg.reserved || arg.flags || arg.domid >= DOMID_FIRST_RESERVED ||
-	    arg.max_windows > xlend_max_windows)
+	if (arg->reserved || arg->flags || arg->domid >= DOMID_FIRST_RESERVED ||
+	    arg->max_windows > xlend_max_windows)
 		return -EINVAL;
-	if (!arg.len || !PAGE_ALIGNED(arg.gpa) || !PAGE_ALIGNED(arg.len) ||
-	    check_add_overflow(arg.gpa, arg.len - 1, &end))
+	if (!arg->len || !PAGE_ALIGNED(arg->gpa) || !PAGE_ALIGNED(arg->len) ||
+	    check_add_overflow(arg->gpa, arg->len - 1, &end))
 		return -EINVAL;
 
-	arg.fd = get_unused_fd_flags(O_CLOEXEC);
-	if (arg.fd < 0)
-		return arg.fd;
-	h = xlend_holder_open(&arg);
+	arg->fd = get_unused_fd_flags(O_CLOEXEC);
+	if (arg->fd < 0)
+		return arg->fd;
+	h = xlend_holder_open(arg);
 	if (IS_ERR(h)) {
 		rc = PTR_ERR(h);
 		goto free;
@@ -570,92 +579,80 @@ static long xlend_borrower(void __user *uarg)
 		rc = PTR_ERR(file);
 		goto free;
 	}
-	rc = xlend_copy_out(uarg, &arg, sizeof(arg), usize);
-	if (rc) {
-		fput(file);
-		goto free;
-	}
-	fd_install(arg.fd, file);
+	c->made = file;
 	return 0;
 
 free:
-	put_unused_fd(arg.fd);
+	put_unused_fd(arg->fd);
 	return rc;
 }
 
-/*
- * LENDDEV_NEXT.  Return: 0; -ENOENT after the last window; -EINVAL, -E2BIG,
- * -EFAULT.
- */
-static long xlend_next(void __user *uarg)
+static void xlend_borrower_made(struct xlend_call *c, bool known)
 {
-	struct lenddev_next arg;
-	struct xlend_window *w;
-	u32 usize;
-	int rc;
+	if (known) {
+		fd_install(c->arg.borrower.fd, c->made);
+	} else {
+		put_unused_fd(c->arg.borrower.fd);
+		fput(c->made);
+	}
+}
 
-	rc = xlend_arg_in(&arg, serial, uarg, &usize);
-	if (rc)
-		return rc;
-	if (arg.reserved)
+/* Return: 0; -ENOENT after the last window; -EINVAL. */
+static int xlend_next(struct xlend_call *c)
+{
+	struct lenddev_next *arg = &c->arg.next;
+	struct xlend_window *w;
+
+	if (arg->reserved)
 		return -EINVAL;
-	w = arg.serial == U64_MAX ? NULL : xlend_window_next(arg.serial + 1);
+	w = arg->serial == U64_MAX ? NULL : xlend_window_next(arg->serial + 1);
 	if (!w)
 		return -ENOENT;
 
-	arg.id = w->id;
-	arg.serial = w->serial;
-	arg.domid = xlend_domid(w->borrower);
-	arg.pid = pid_vnr(w->pid);
-	arg.policy = w->policy;
-	arg.dead = READ_ONCE(w->dead) || READ_ONCE(w->borrower->gone);
-	arg.flags = w->flags;
-	arg.gpa = w->gfn << PAGE_SHIFT;
-	arg.len = (u64)w->nr << PAGE_SHIFT;
+	arg->id = w->id;
+	arg->serial = w->serial;
+	arg->domid = xlend_domid(w->borrower);
+	arg->pid = pid_vnr(w->pid);
+	arg->policy = w->policy;
+	arg->dead = READ_ONCE(w->dead) || READ_ONCE(w->borrower->gone);
+	arg->flags = w->flags;
+	arg->gpa = w->gfn << PAGE_SHIFT;
+	arg->len = (u64)w->nr << PAGE_SHIFT;
 	xlend_window_put(w);
-	return xlend_copy_out(uarg, &arg, sizeof(arg), usize);
+	return 0;
 }
 
-/*
- * LENDDEV_STATS of the device: by serial.  Return: as of a descriptor.
- */
-static long xlend_stats_any(void __user *uarg)
+/* Return: 0; -ENOENT without such a window. */
+static int xlend_stats_any(struct xlend_call *c)
 {
-	struct lenddev_stats st;
-	struct xlend_window *w;
-	u32 usize;
-	int rc;
+	struct lenddev_stats *st = &c->arg.stats;
+	struct xlend_window *w = xlend_window_next(st->serial);
+	int rc = -ENOENT;
 
-	rc = xlend_arg_in(&st, serial, uarg, &usize);
-	if (rc)
+	if (!w)
 		return rc;
-	w = xlend_window_next(st.serial);
-	if (w && w->serial != st.serial) {
-		xlend_window_put(w);
-		w = NULL;
+	if (w->serial == st->serial) {
+		xlend_window_stats(w, st);
+		rc = 0;
 	}
-	return xlend_stats_out(w, &st, uarg, usize);
+	xlend_window_put(w);
+	return rc;
 }
+
+static const struct xlend_ioctl xlend_ioctls[] = {
+	XLEND_IOCTL(LENDDEV_INFO, lenddev_info, size, xlend_info),
+	XLEND_IOCTL(LENDDEV_BORROWER, lenddev_borrower, fd, xlend_borrower,
+		    .told = xlend_borrower_made, .privileged = true),
+	XLEND_IOCTL(LENDDEV_NEXT, lenddev_next, serial, xlend_next,
+		    .privileged = true),
+	XLEND_IOCTL(LENDDEV_STATS, lenddev_stats, serial, xlend_stats_any,
+		    .privileged = true),
+};
 
 static long xlend_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 {
-	void __user *uarg = (void __user *)arg;
-
-	if (cmd == LENDDEV_INFO)
-		return xlend_info(uarg);
-	if (cmd != LENDDEV_BORROWER && cmd != LENDDEV_NEXT &&
-	    cmd != LENDDEV_STATS)
-		return -ENOTTY;
-	if (!capable(CAP_SYS_ADMIN))
-		return -EPERM;
-	switch (cmd) {
-	case LENDDEV_BORROWER:
-		return xlend_borrower(uarg);
-	case LENDDEV_NEXT:
-		return xlend_next(uarg);
-	default:
-		return xlend_stats_any(uarg);
-	}
+	return xlend_ioctl_run(xlend_ioctls, ARRAY_SIZE(xlend_ioctls), NULL,
+			       cmd, (void __user *)arg);
 }
 
 static const struct file_operations xlend_fops = {

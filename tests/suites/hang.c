@@ -11,10 +11,11 @@
 #define PAGES	64
 #define HANGING	32	/* from here on */
 
-enum ending { DESTROY, CLOSE, KILL, KILL_OTHER_HOLDS, BORROWER, NR_ENDINGS };
+enum ending { DESTROY, CLOSE, KILL, KILL_OTHER_HOLDS, SERVER, BORROWER, NR_ENDINGS };
 static const char *const endings[] = {
 	"the window is destroyed", "the descriptor is closed", "the process is killed",
-	"the process is killed while another has the descriptor", "the borrower is destroyed",
+	"the process is killed while another has the descriptor",
+	"the ioreq server is destroyed behind the driver's back", "the borrower is destroyed",
 };
 
 static struct fusefs *f;
@@ -122,6 +123,10 @@ static void one(enum ending how, unsigned workers)
 	case KILL:
 	case KILL_OTHER_HOLDS:
 		kill(pid, SIGKILL);
+		break;
+	case SERVER:
+		/* the first in this domain */
+		rc = !xendevicemodel_destroy_ioreq_server(xdm, g->domid, 0);
 		break;
 	default:
 		guest_release(g);
