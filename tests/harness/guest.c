@@ -327,7 +327,7 @@ bool gop_done(struct guest *g, unsigned cpu)
 
 bool gop_wait_for(struct guest *g, unsigned cpu, unsigned seconds)
 {
-	double end = now() + seconds;
+	double end = now() + seconds * tap_patience();
 	unsigned spins = 0;
 
 	while (!gop_done(g, cpu)) {

@@ -114,12 +114,32 @@ static uint64_t lend_where(struct lent *l)
 	return l->gpa = 0;
 }
 
+/* Whether a process has come so far that it waits for signals, and ends in its own way. */
+static bool listens(pid_t pid)
+{
+	unsigned long long blocked = 0;
+	char path[32], line[128];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", pid);
+	f = fopen(path, "r");
+	while (f && fgets(line, sizeof(line), f))
+		if (sscanf(line, "SigBlk: %llx", &blocked) == 1)
+			break;
+	if (f)
+		fclose(f);
+	return blocked >> (SIGTERM - 1) & 1;
+}
+
 static int lend_end(struct lent *l)
 {
+	double end = now() + 30;
 	int status = -1;
 
 	if (!l->pid)
 		return -1;
+	while (!listens(l->pid) && now() < end)
+		usleep(10000);
 	kill(l->pid, SIGTERM);
 	waitpid(l->pid, &status, 0);
 	l->pid = 0;

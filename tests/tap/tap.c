@@ -200,14 +200,20 @@ static void on_signal(int sig)
 	finish_badly(text);
 }
 
+unsigned tap_patience(void)
+{
+	const char *patience = getenv("XENLEND_PATIENCE");
+
+	return patience && atoi(patience) > 0 ? atoi(patience) : 1;
+}
+
 void tap_limit(unsigned seconds)
 {
 	static const int sigs[] = { SIGALRM, SIGTERM, SIGINT, SIGSEGV, SIGBUS, SIGABRT, SIGFPE, SIGILL };
-	const char *patience = getenv("XENLEND_PATIENCE");
 	unsigned i;
 
 	for (i = 0; i < sizeof(sigs) / sizeof(sigs[0]); i++)
 		signal(sigs[i], on_signal);
 	signal(SIGPIPE, SIG_IGN);
-	alarm(patience ? seconds * atoi(patience) : seconds);
+	alarm(seconds * tap_patience());
 }

@@ -42,6 +42,8 @@ void die(const char *fmt, ...) __attribute__((format(printf, 1, 2), noreturn));
 /* Called once before the process ends, however it ends (but SIGKILL). */
 extern void (*tap_cleanup)(void);
 
+/* How many times as long as usual everything takes here: XENLEND_PATIENCE, or 1 */
+unsigned tap_patience(void);
 /* Ends the suite after so many seconds, or XENLEND_PATIENCE times as many; also arms handlers for SIGTERM, SIGSEGV, ... */
 void tap_limit(unsigned seconds);
 
