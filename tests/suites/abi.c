@@ -645,6 +645,24 @@ static void answering(void)
 	r->answer_by_lend = false;
 }
 
+/* A server that writes nonsense into its page: the vCPU must not come back for ever, nor wait. */
+static void spoilt(void)
+{
+	struct xen_mem_lend_counters before, after;
+	uint32_t state;
+
+	at("a record that the server has spoilt");
+	raw_query(g->domid, w->id, &before);
+	for (state = STATE_IOREQ_READY + 1; state <= STATE_IORESP_READY + 1; state++) {
+		r->page->vcpu_ioreq[0].state = state & 15;
+		eqx(g_read(g, W(57)), ~0UL, "state %u: the access reads ones", state & 15);
+	}
+	r->page->vcpu_ioreq[0].state = STATE_IOREQ_NONE;
+	raw_query(g->domid, w->id, &after);
+	eq(after.unserved - before.unserved, STATE_IORESP_READY + 1 - STATE_IOREQ_READY, "... and is counted");
+	eq(g_read(g, W(57)), 1057, "with the record as it should be it is served");
+	raw_revoke(g->domid, w->id, 57, 1);
+}
 
 void suite_abi(void)
 {
@@ -677,6 +695,7 @@ void suite_abi(void)
 	querying();
 	words();
 	answering();
+	spoilt();
 
 	at("end");
 	raw_query(g->domid, w->id, &q);

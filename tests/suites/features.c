@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Features of a borrower that do not go with windows: one of the two is refused, and lent slots stay as they are. */
 #include "suites.h"
+#include <xen/sched.h>
 #include <xenguest.h>
 
 static struct guest *g;
@@ -314,9 +315,42 @@ static void saving(void)
 	err(save(), -EBUSY, "... nor with one window left");
 	raw_destroy(g->domid, second);
 	err(save(), 0, "... again when all windows are gone");
+	err(xc_domain_hvm_getcontext(xch, 0, NULL, 0) < 0 ? -errno : 0, -EINVAL, "... this domain itself as before: not at all");
 	ok(toolstack_saves(text, sizeof(text)), "... and the toolstack goes on, to suspend it: %.300s", text);
 out:
 	xc_domain_unpause(xch, g->domid);
+	pool_free(p);
+}
+
+/* A domain that starts anew, as a guest does for kexec: nothing of a lender's is in it any more. */
+static void soft_reset(void)
+{
+	struct guest *h = guest_new(NULL);
+	struct raw *s = raw_open(h);
+	struct pool *p = pool_new(1);
+	struct win *w = raw_window(s, WIN_GFN, 4);
+	struct sched_shutdown why = { SHUTDOWN_soft_reset };
+	struct xen_mem_lend_counters q;
+	xc_domaininfo_t info;
+	double end = now() + 30;
+	int rc;
+
+	at("soft reset");
+	raw_back(w, 0, 1, p, 0);
+	*(uint64_t *)pool_page(p, 0) = 0x55;
+	eqx(g_read(h, W(0)), 0x55, "a domain borrows a page");
+	err(xc_domain_soft_reset(xch, h->domid) ? -errno : 0, -EINVAL, "it cannot be reset while it runs");
+	eq(raw_query(h->domid, w->id, &q), 0, "... and has its window");
+	gop_start(h, 0, GOP_HYPERCALL, __HYPERVISOR_sched_op, SCHEDOP_shutdown, g_data(h, 0, &why, sizeof(why)));
+	do {
+		usleep(1000);
+		rc = xc_domain_getinfo_single(xch, h->domid, &info);
+	} while (!rc && !(info.flags & XEN_DOMINF_shutdown) && now() < end);
+	ok(!rc && info.flags & XEN_DOMINF_shutdown, "it shuts down to be reset");
+	rc = xc_domain_soft_reset(xch, h->domid) ? -errno : 0;
+	err(raw_query(h->domid, w->id, &q), -ENOENT, "reset (%d): its window is gone", rc);
+	raw_abandon(s);
+	ok(guest_free(h), "the domain goes away");
 	pool_free(p);
 }
 
@@ -372,6 +406,7 @@ void suite_features(void)
 	both_orders(&monitor);
 	default_access();
 	saving();
+	soft_reset();
 	pod();
 	race(&dirty, lender_pvh ? 10 : 20);
 	race(&monitor, 10);

@@ -290,6 +290,11 @@ static void lives_and_dies(void)
 	g_write(b, W(2), 0x77);
 	eqx(gop(l, 0, GOP_READ, RAM_GPA + 2 * PAGE, 8), 0x77, "what the borrower writes arrives");
 	err(lend(XENMEM_LEND_revoke, window, 3, 1, 0, NULL), 0, "it takes one back");
+	err(xendevicemodel_set_mem_type(xdm, l->domid, HVMMEM_ram_ro, (RAM_GPA >> 12) + 4, 1), 0, "a frame that the lender may only read");
+	err(lend(XENMEM_LEND_lend, window, 4, 1, (RAM_GPA >> 12) + 4, NULL), -EPERM, "... it cannot lend for writing");
+	read_only = true;
+	err(lend(XENMEM_LEND_lend, window, 4, 1, (RAM_GPA >> 12) + 4, NULL), 0, "... but for reading");
+	read_only = false;
 	err(raw_destroy(b->domid, window), 0, "dom0 destroys a window that is not its own: nothing is its own there");
 	eqx(g_read(b, W(1)), PATTERN + 1, "... and nothing happens");
 
