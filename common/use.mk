@@ -6,7 +6,7 @@
 COMMON_DIR    := $(TOP)/common
 COMMON_CFLAGS := -I$(COMMON_DIR)
 COMMON_OBJ    := $(patsubst $(COMMON_DIR)/%.c,$(OUT)/common/%.o,$(wildcard $(COMMON_DIR)/*.c))
-COMMON_LIBS   := -lxenctrl -lxenforeignmemory -lxentoollog
+COMMON_LIBS   := -lxenctrl -lxenforeignmemory -lxentoollog -lm
 
 $(OUT)/common/%.o: $(COMMON_DIR)/%.c
 	@mkdir -p $(@D)

@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "record.h"
+#include "csv.h"
 
 /* A buffer that was placed in the span */
 struct region {

@@ -24,11 +24,11 @@
 
 #include <xentoollog.h>
 
+#include "csv.h"
 #include "demo.h"
 #include "evict.h"
 #include "ivshmem/ivshmem.h"
 #include "picture.h"
-#include "record.h"
 #include "reference.h"
 #include "show.h"
 #include "svg.h"
@@ -315,7 +315,7 @@ static int leave(struct demo *d, const char *dir)
     snprintf(title, sizeof(title), "A guest draws %u x %u pixels %u times, while %llu pages are taken from it",
              DEMO_WIDTH, DEMO_HEIGHT, d->ctl->passes, (unsigned long long)last->stats.revokes);
     if (picture_write(path[0], d->frame, DEMO_WIDTH, DEMO_HEIGHT) ||
-        svg_write(path[1], &d->record, TOTAL_PAGES, title) ||
+        svg_write(path[1], &d->record, TOTAL_PAGES, title, "seconds since the guest started") ||
         record_write_samples(&d->record, path[2]) || record_write_evictions(&d->record, path[3])) {
         fprintf(stderr, "demo: writing to %s: %s\n", dir, strerror(errno));
         return -1;
@@ -366,7 +366,7 @@ int main(int argc, char **argv)
     };
     const char *results = NULL, *ready = NULL;
     bool have_domain = false, interrupted = false;
-    struct demo d = { 0 };
+    struct demo d = { .record = { .kinds = eviction_names, .n_kinds = EVICT_KINDS } };
     xentoollog_logger *logger;
     pthread_t evictor;
     uint32_t passes = 16, seconds = 40;

@@ -4,7 +4,7 @@
 #define DEMO_SHOW_H
 
 #include "demo.h"
-#include "record.h"
+#include "csv.h"
 
 void show_progress(const struct sample *s, unsigned total_pages, unsigned evictions);
 

@@ -1,38 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <stdio.h>
-#include <stdlib.h>
 
-#include "record.h"
+#include "csv.h"
 
 const char *const eviction_names[EVICT_KINDS] = {
     "pageout", "reclaim", "dontneed", "migrate", "mprotect", "fork",
 };
-
-static void *grow(void *p, unsigned n, unsigned *room, size_t size)
-{
-    if (n < *room)
-        return p;
-    *room = *room ? 2 * *room : 1024;
-    p = realloc(p, *room * size);
-    if (!p) {
-        perror("demo: recording");
-        exit(1);
-    }
-    return p;
-}
-
-void record_sample(struct record *r, const struct sample *s)
-{
-    r->samples = grow(r->samples, r->n_samples, &r->room_samples, sizeof(*s));
-    r->samples[r->n_samples++] = *s;
-}
-
-void record_eviction(struct record *r, const struct evicted *e)
-{
-    r->evictions = grow(r->evictions, r->n_evictions, &r->room_evictions,
-                        sizeof(*e));
-    r->evictions[r->n_evictions++] = *e;
-}
 
 static int finish(FILE *f)
 {

@@ -2,6 +2,7 @@
 /* The timeline as an SVG file: three panels over one time axis. */
 #include <errno.h>
 #include <math.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,8 +19,9 @@
 #define HEIGHT      (TOP + PANELS * PANEL + (PANELS - 1) * GAP + 56)
 #define MAX_BINS    160
 
-static const char *const colours[EVICT_KINDS] = {
-    "#c0392b", "#e67e22", "#2471a3", "#1e8449", "#7d3c98", "#b7950b",
+static const char *const colours[RECORD_KINDS] = {
+    "#c0392b", "#e67e22", "#2471a3", "#1e8449", "#7d3c98", "#b7950b", "#d98cb3",
+    "#7f8c8d",
 };
 
 struct plot {
@@ -84,7 +86,7 @@ static int legend(struct plot *p, const struct panel *a, int x, const char *colo
 struct bins {
     unsigned n;
     double width;
-    double faults[MAX_BINS], again[MAX_BINS], revoked[EVICT_KINDS][MAX_BINS];
+    double faults[MAX_BINS], again[MAX_BINS], revoked[RECORD_KINDS][MAX_BINS];
 };
 
 static unsigned bin_of(const struct bins *b, double t)
@@ -109,15 +111,23 @@ static void count(const struct record *r, struct bins *b)
 
 static void lent(struct plot *p, const struct record *r, unsigned total)
 {
-    struct panel a = panel_open(p, 0, total, "Pages lent to the guest");
+    struct panel a;
+    double max = total;
+    int x = RIGHT;
 
+    for (unsigned i = 0; i < r->n_samples; i++)
+        max = fmax(max, r->samples[i].stats.pages_lent);
+    a = panel_open(p, 0, max, "Pages lent to the guest");
     fprintf(p->f, "<path fill='#2471a3' fill-opacity='.25' stroke='#2471a3' stroke-width='1.2' d='M%d %d", LEFT,
             a.top + PANEL);
     for (unsigned i = 0; i < r->n_samples; i++)
         fprintf(p->f, "L%.1f %.1f", px(p, r->samples[i].t), py(&a, r->samples[i].stats.pages_lent));
     fprintf(p->f, "V%dz'/>\n", a.top + PANEL);
-    fprintf(p->f, "<path stroke='#888' stroke-dasharray='5 4' d='M%d %.1fH%d'/>\n", LEFT, py(&a, total), RIGHT);
-    legend(p, &a, legend(p, &a, RIGHT, "#888", "all pages there are"), "#9fc1da", "lent");
+    if (total) {
+        fprintf(p->f, "<path stroke='#888' stroke-dasharray='5 4' d='M%d %.1fH%d'/>\n", LEFT, py(&a, total), RIGHT);
+        x = legend(p, &a, x, "#888", "all pages there are");
+    }
+    legend(p, &a, x, "#9fc1da", "lent");
     panel_close(p, &a);
 }
 
@@ -143,8 +153,9 @@ static void faults(struct plot *p, const struct bins *b)
     panel_close(p, &a);
 }
 
-static void revoked(struct plot *p, const struct bins *b)
+static void revoked(struct plot *p, const struct record *r, const struct bins *b)
 {
+    bool any[RECORD_KINDS] = { false };
     struct panel a;
     double max = 0;
     int x = RIGHT;
@@ -152,7 +163,7 @@ static void revoked(struct plot *p, const struct bins *b)
     for (unsigned i = 0; i < b->n; i++) {
         double sum = 0;
 
-        for (int k = 0; k < EVICT_KINDS; k++)
+        for (unsigned k = 0; k < r->n_kinds; k++)
             sum += b->revoked[k][i] / b->width;
         max = fmax(max, sum);
     }
@@ -160,22 +171,24 @@ static void revoked(struct plot *p, const struct bins *b)
     for (unsigned i = 0; i < b->n; i++) {
         double base = 0;
 
-        for (int k = 0; k < EVICT_KINDS; k++) {
+        for (unsigned k = 0; k < r->n_kinds; k++) {
             double v = b->revoked[k][i] / b->width;
 
             if (v <= 0)
                 continue;
+            any[k] = true;
             fprintf(p->f, "<rect x='%.2f' y='%.2f' width='%.2f' height='%.2f' fill='%s'/>\n", px(p, i * b->width) + .4,
                     py(&a, base + v), px(p, b->width) - LEFT - .8, py(&a, base) - py(&a, base + v), colours[k]);
             base += v;
         }
     }
-    for (int k = EVICT_KINDS - 1; k >= 0; k--)
-        x = legend(p, &a, x, colours[k], eviction_names[k]);
+    for (unsigned k = r->n_kinds; k--; )
+        if (any[k])
+            x = legend(p, &a, x, colours[k], r->kinds[k]);
     panel_close(p, &a);
 }
 
-int svg_write(const char *path, const struct record *r, unsigned total_pages, const char *title)
+int svg_write(const char *path, const struct record *r, unsigned total_pages, const char *title, const char *axis)
 {
     struct plot p = { .f = fopen(path, "we") };
     struct bins *b = calloc(1, sizeof(*b));
@@ -206,9 +219,9 @@ int svg_write(const char *path, const struct record *r, unsigned total_pages, co
             "<text class='t' x='%d' y='30'>%s</text>\n", WIDTH, HEIGHT, WIDTH, HEIGHT, LEFT, title);
     lent(&p, r, total_pages);
     faults(&p, b);
-    revoked(&p, b);
-    fprintf(p.f, "<text class='x' x='%d' y='%d'>seconds since the guest started</text>\n</svg>\n", (LEFT + RIGHT) / 2,
-            HEIGHT - 10);
+    revoked(&p, r, b);
+    fprintf(p.f, "<text class='x' x='%d' y='%d'>%s</text>\n</svg>\n", (LEFT + RIGHT) / 2, HEIGHT - 10,
+            axis);
     free(b);
     bad = ferror(p.f);
     if (fclose(p.f) || bad) {
