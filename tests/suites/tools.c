@@ -17,7 +17,7 @@ struct lent {
 /* What the file says, or "". */
 static const char *said(const char *file)
 {
-	static char text[4096];
+	static char text[65536];
 	int fd = open(file, O_RDONLY);
 	ssize_t n = fd < 0 ? 0 : read(fd, text, sizeof(text) - 1);
 
@@ -280,6 +280,162 @@ static void in_the_way(struct guest *g)
 	says(OUT, "beyond what the guest can address", "... and says so");
 }
 
+/* --- what happens in a window, as it happens */
+
+#define TRACED		8				/* pages, each touched once */
+
+/* Starts "xenlend trace ..." and waits until its events are on. */
+static pid_t trace_start(const char *out, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+static pid_t trace_start(const char *out, const char *fmt, ...)
+{
+	char args[200], cmd[300], on[120];
+	va_list va;
+	pid_t pid;
+	int i;
+
+	va_start(va, fmt);
+	vsnprintf(args, sizeof(args), fmt, va);
+	va_end(va);
+	snprintf(cmd, sizeof(cmd), "exec xenlend trace %s > %s 2>&1", args, out);
+	at("%s", cmd);
+	fflush(stdout);
+	pid = fork();
+	if (!pid) {
+		execl("/bin/sh", "sh", "-c", cmd, NULL);
+		_exit(127);
+	}
+	snprintf(on, sizeof(on), "/sys/kernel/tracing/instances/xenlend-%d/events/xen_lend/xen_lend_window/enable", (int)pid);
+	for (i = 0; i < 600 && strncmp(said(on), "1", 1); i++)
+		usleep(50000);
+	/* The heading is written after that. */
+	for (i = 0; i < 600 && !strstr(args, "-o") && !*said(out); i++)
+		usleep(50000);
+	return pid;
+}
+
+static int trace_end(pid_t pid, int signal)
+{
+	int status = -1;
+
+	if (signal)
+		kill(pid, signal);
+	waitpid(pid, &status, 0);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+static bool traces(pid_t pid)
+{
+	char dir[80];
+
+	snprintf(dir, sizeof(dir), "/sys/kernel/tracing/instances/xenlend-%d", (int)pid);
+	return !access(dir, F_OK);
+}
+
+static unsigned count_of(const char *file, const char *word)
+{
+	const char *p = said(file);
+	unsigned n = 0;
+
+	for (; (p = strstr(p, word)); p++)
+		n++;
+	return n;
+}
+
+/* Faults in a distribution that stat printed: the sum of its counts, up to the heading of revokes. */
+static long distributed(const char *text)
+{
+	char copy[4096], *line, *rest = copy;
+	long sum = 0, n;
+
+	snprintf(copy, sizeof(copy), "%s", text);
+	if (strstr(copy, " revokes"))
+		*strstr(copy, " revokes") = 0;
+	while ((line = strsep(&rest, "\n")))
+		if (strchr(line, '%') && !strchr(line, ':') && sscanf(line, "%*s %ld", &n) == 1)
+			sum += n;
+	return sum;
+}
+
+static void traced(struct guest *g)
+{
+	struct lent l = { 0 };
+	char want[120];
+	unsigned i, serial;
+	const char *p;
+	pid_t pid;
+
+	at("trace");
+	lend_start(&l, 0, "/tmp/xla --domain %u --gpa 20G", g->domid);
+	if (!lend_where(&l)) {
+		ok(false, "a file is lent, to be traced");
+		return;
+	}
+	eq(run("xenlend list -d %u", g->domid), 0, "list, with a window to trace");
+	p = strchr(said(OUT), '\n');
+	serial = 0;
+	ok(p && sscanf(p, "%*u %*u %u", &serial) == 1 && serial, "... has its serial");
+
+	pid = trace_start("/tmp/xltrace.0", "-d %u -n 3", g->domid);
+	ok(traces(pid), "trace has a tracing instance of its own");
+	for (i = 0; i < TRACED; i++)
+		read_far(g, l.gpa + i * 4096);
+	eq(trace_end(pid, 0), 0, "trace -n 3 ends by itself");
+	ok(!traces(pid), "... and removes the instance");
+	says("/tmp/xltrace.0", " fault ", "... it shows a fault");
+	snprintf(want, sizeof(want), " %#lx ", l.gpa);
+	says("/tmp/xltrace.0", want, "... with the guest's address");
+
+	/* another window's are not told */
+	lend_end(&l);
+	lend_start(&l, 0, "/tmp/xla --domain %u --gpa 20G", g->domid);
+	if (!lend_where(&l)) {
+		ok(false, "the file is lent again");
+		return;
+	}
+	pid = trace_start("/tmp/xltrace.1", "-w %u -o /tmp/xlrec.1", serial);
+	for (i = 0; i < TRACED; i++)
+		read_far(g, l.gpa + i * 4096);
+	eq(trace_end(pid, SIGTERM), 0, "... SIGTERM ends it");
+	ok(!traces(pid), "... and its instance");
+	eq(count_of("/tmp/xlrec.1", "\n"), 1, "... of a window that has gone it recorded nothing of the one that is there now");
+
+	lend_end(&l);
+
+	/* a window of which all is known */
+	pid = trace_start("/tmp/xltrace.2", "-d %u -o /tmp/xlrec.2", g->domid);
+	lend_start(&l, 0, "/tmp/xlc --domain %u --gpa 24G", g->domid);
+	if (lend_where(&l)) {
+		for (i = 0; i < TRACED; i++)
+			read_far(g, l.gpa + i * RANGE(1UL));
+		eq(run("xenlend stat -l -d %u", g->domid), 0, "stat -l of a window with %u faults", TRACED);
+		snprintf(want, sizeof(want), "at %#lx", l.gpa);
+		p = strstr(said(OUT), want);
+		eq(p ? distributed(p) : -1, TRACED, "... the counts of its distribution are as many");
+		says(OUT, " 8 faults: percentile 50 below ", "... and it says how long most took");
+		lend_end(&l);
+	} else {
+		ok(false, "a file is lent, while it is traced");
+	}
+	eq(trace_end(pid, SIGTERM), 0, "SIGTERM ends trace");
+	ok(!traces(pid), "... and its instance");
+	says("/tmp/xltrace.2", " events, 0 lost", "... it says that nothing was lost");
+	says("/tmp/xlrec.2", "seconds,event,what,domain,window,", "the recording has a heading");
+	eq(count_of("/tmp/xlrec.2", ",fault,read,"), TRACED, "... each fault");
+	eq(count_of("/tmp/xlrec.2", ",window,made,"), 1, "... the window's making");
+	eq(count_of("/tmp/xlrec.2", ",window,destroyed,"), 1, "... and its end");
+	eq(run("xenlend plot /tmp/xlrec.2 -o /tmp/xlrec.svg"), 0, "it can be plotted");
+	note_all(said(OUT));
+	snprintf(want, sizeof(want), ", %u faults of the guest, ", TRACED);
+	says("/tmp/xlrec.svg", want, "... with each fault");
+
+	pid = trace_start("/dev/null", "-s 0.5");
+	eq(trace_end(pid, 0), 0, "trace -s ends by itself");
+	ok(!traces(pid), "... and removes the instance");
+	eq(run("sh -c 'xenlend trace | head -n 1'"), 0, "trace ends when nobody reads it any more");
+	says(OUT, "SECONDS", "... after what was read");
+	eq(run("sh -c 'ls /sys/kernel/tracing/instances | grep -c xenlend-'"), 1, "no instance is left");
+}
+
 static void limits(struct guest *g)
 {
 	xenlend_handle *h = xenlend_open(NULL, 0);
@@ -332,8 +488,10 @@ void suite_tools(void)
 	g = guest_new(NULL);
 	file("/tmp/xla", "file a ..", 65536);
 	file("/tmp/xlb", "file b ..", 65536);
+	file("/tmp/xlc", "file c ..", TRACED * RANGE(1UL));
 	chooses(g);
 	waits(g);
+	traced(g);
 	in_the_way(g);
 	limits(g);
 	ok(guest_free(g), "the guest goes away, with two devices");

@@ -12,8 +12,15 @@ static const char help[] =
     "  xenlend list [-d DOMAIN]\n"
     "      the windows there are\n"
     "\n"
-    "  xenlend stat [-d DOMAIN] [-i SECONDS [-n COUNT]]\n"
-    "      their counters: totals, or with -i what happened in each interval\n"
+    "  xenlend stat [-d DOMAIN] [-l] [-i SECONDS [-n COUNT]]\n"
+    "      their counters: totals, or with -i what happened in each interval;\n"
+    "      with -l (--latency) how long faults and revokes took\n"
+    "\n"
+    "  xenlend trace [-d DOMAIN] [-w SERIAL] [-n COUNT] [-s SECONDS] [-o FILE]\n"
+    "      each fault, lend, revoke, ... as it happens, or with -o in a file\n"
+    "\n"
+    "  xenlend plot FILE -o PICTURE\n"
+    "      what such a file recorded, over time, as SVG\n"
     "\n"
     "  xenlend lend FILE --domain DOMAIN [OPTION]...\n"
     "      lend a file's pages to a guest, until interrupted or the guest ends\n"
@@ -35,6 +42,8 @@ int main(int argc, char **argv)
     } commands[] = {
         { "list", cmd_list },
         { "stat", cmd_stat },
+        { "trace", cmd_trace },
+        { "plot", cmd_plot },
         { "lend", cmd_lend },
     };
 

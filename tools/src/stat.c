@@ -40,22 +40,36 @@ static void wait_until(double t)
     nanosleep(&ts, NULL);
 }
 
+/* How long things took: from the beginning, or from an earlier reading. */
+static int print_latency(const struct windows *new, const struct windows *old)
+{
+    for (unsigned i = 0; i < new->n; i++)
+        if (table_latency(stdout, &new->w[i],
+                          old ? table_same(old, &new->w[i]) : NULL))
+            return -1;
+    if (!new->n)
+        fputs("No memory is lent.\n", stderr);
+    return 0;
+}
+
 int cmd_stat(int argc, char **argv)
 {
     static const struct option longs[] = {
         { "domain", required_argument, NULL, 'd' },
         { "interval", required_argument, NULL, 'i' },
         { "count", required_argument, NULL, 'n' },
+        { "latency", no_argument, NULL, 'l' },
         { 0 },
     };
     struct reading r[2] = { 0 };
     uint32_t domain = ALL_DOMAINS;
     uint64_t count = 0;
     double seconds = 0;
+    bool latency = false;
     xenlend_handle *h;
     int c, rc = EXIT_FAILED;
 
-    while ((c = getopt_long(argc, argv, "d:i:n:", longs, NULL)) != -1)
+    while ((c = getopt_long(argc, argv, "d:i:ln:", longs, NULL)) != -1)
         switch (c) {
         case 'd':
             if (parse_domain(optarg, &domain))
@@ -68,6 +82,9 @@ int cmd_stat(int argc, char **argv)
         case 'n':
             if (parse_u64(optarg, &count) || !count)
                 return usage_error("'%s' is no count", optarg);
+            break;
+        case 'l':
+            latency = true;
             break;
         default:
             return usage_error("stat: bad options");
@@ -82,6 +99,11 @@ int cmd_stat(int argc, char **argv)
         return EXIT_FAILED;
     if (read_all(h, domain, &r[0]))
         goto out;
+    if (!seconds && latency) {
+        if (!print_latency(&r[0].windows, NULL))
+            rc = EXIT_OK;
+        goto out;
+    }
     if (!seconds) {
         for (unsigned i = 0; i < r[0].windows.n; i++)
             if (table_totals(stdout, &r[0].windows.w[i]))
@@ -95,9 +117,15 @@ int cmd_stat(int argc, char **argv)
         struct reading *old = &r[k & 1], *new = &r[~k & 1];
 
         wait_until(old->time + seconds);
-        if (read_all(h, domain, new) ||
-            table_interval(stdout, &old->windows, &new->windows, new->time - old->time, k % 20 == 0))
+        if (read_all(h, domain, new))
             goto out;
+        if (latency) {
+            if (print_latency(&new->windows, &old->windows))
+                goto out;
+        } else if (table_interval(stdout, &old->windows, &new->windows,
+                                  new->time - old->time, k % 20 == 0)) {
+            goto out;
+        }
         fflush(stdout);
     }
     rc = EXIT_OK;

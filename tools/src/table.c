@@ -98,7 +98,7 @@ int table_windows(FILE *f, const struct windows *ws)
 {
     static const struct column columns[] = {
         { "DOM", 5, SCOLS_FL_RIGHT }, { "WINDOW", 0, SCOLS_FL_RIGHT },
-        { "ADDRESS", 0, SCOLS_FL_RIGHT }, { "SIZE", 7, SCOLS_FL_RIGHT },
+        { "SERIAL", 0, SCOLS_FL_RIGHT }, { "ADDRESS", 0, SCOLS_FL_RIGHT }, { "SIZE", 7, SCOLS_FL_RIGHT },
         { "LENT", 7, SCOLS_FL_RIGHT }, { "MODE", 0, 0 }, { "POLICY", 0, 0 },
         { "STATE", 0, 0 }, { "PID", 7, SCOLS_FL_RIGHT },
         { "PROCESS", 0, SCOLS_FL_TRUNC },
@@ -115,6 +115,7 @@ int table_windows(FILE *f, const struct windows *ws)
 
         cell(&r, "%u", w->info.domid);
         cell(&r, "%u", w->info.id);
+        cell(&r, "%llu", (unsigned long long)w->info.serial);
         cell(&r, "%#llx", (unsigned long long)w->info.gpa);
         cell(&r, "%s", show_size(w->info.len));
         cell(&r, "%s", show_size(w->stats.pages_lent * XENLEND_PAGE_SIZE));
@@ -143,6 +144,14 @@ static void duration(struct libscols_table *t, int *bad, const char *what,
 
     cell(&r, "%s", what);
     cell(&r, "%s", show_ns(ns));
+}
+
+static void heading_of(FILE *f, const struct window *w)
+{
+    fprintf(f, "domain %u, window %u at %#llx, %s%s, process %u (%s)\n",
+            w->info.domid, w->info.id, (unsigned long long)w->info.gpa,
+            show_size(w->info.len), w->info.dead ? ", dead" : "", w->info.pid,
+            process_name(w->info.pid));
 }
 
 int table_totals(FILE *f, const struct window *w)
@@ -181,17 +190,99 @@ int table_totals(FILE *f, const struct window *w)
              s->revoke_calls ? s->revoke_total_ns / s->revoke_calls : 0);
     duration(t, &bad, "    longest", s->revoke_max_ns);
 
-    fprintf(f, "domain %u, window %u at %#llx, %s%s, process %u (%s)\n",
-            w->info.domid, w->info.id, (unsigned long long)w->info.gpa, show_size(w->info.len),
-            w->info.dead ? ", dead" : "", w->info.pid, process_name(w->info.pid));
+    heading_of(f, w);
     return finish(t, bad);
 }
 
-static const struct window *same(const struct windows *ws,
-                                              uint64_t serial)
+/* --- distributions */
+
+#define BAR     40
+#define LAST    (XENLEND_BUCKETS - 1)
+
+/* What bucket n counts took less than this; of the last one nothing is known. */
+static const char *limit(unsigned n)
+{
+    return n < LAST ? show_ns(1000ull << n) : "more";
+}
+
+/* The bucket in which the given share, in percent, is reached */
+static unsigned reached(const uint64_t *buckets, uint64_t sum, unsigned percent)
+{
+    uint64_t seen = 0;
+    unsigned n = 0;
+
+    for (;; n++) {
+        seen += buckets[n];
+        /* seen >= sum * percent / 100, without overflow for any count there is */
+        if (n == LAST || (double)seen * 100 >= (double)sum * percent)
+            return n;
+    }
+}
+
+static int distribution(FILE *f, const char *what, const uint64_t *buckets)
+{
+    static const struct column columns[] = {
+        { "BELOW", 12, SCOLS_FL_RIGHT }, { "COUNT", 12, SCOLS_FL_RIGHT },
+        { "SHARE", 7, SCOLS_FL_RIGHT }, { "", 0, 0 },
+    };
+    static const unsigned shares[] = { 50, 90, 99 };
+    unsigned first = LAST, last = 0;
+    uint64_t sum = 0, most = 0;
+    struct libscols_table *t;
+    int bad = 0;
+
+    for (unsigned n = 0; n <= LAST; n++) {
+        if (!buckets[n])
+            continue;
+        first = n < first ? n : first;
+        last = n;
+        sum += buckets[n];
+        most = buckets[n] > most ? buckets[n] : most;
+    }
+    fprintf(f, "  %llu %s", (unsigned long long)sum, what);
+    for (unsigned i = 0; sum && i < sizeof(shares) / sizeof(*shares); i++) {
+        unsigned n = reached(buckets, sum, shares[i]);
+
+        fprintf(f, "%s %u %sbelow %s", i ? "," : ": percentile", shares[i],
+                n < LAST ? "" : "not ", limit(n < LAST ? n : LAST - 1));
+    }
+    fputc('\n', f);
+    if (!sum)
+        return 0;
+
+    t = BEGIN(f, columns);
+    for (unsigned n = first; n <= last; n++) {
+        struct row r = row(t, &bad);
+        int bar = (double)buckets[n] / most * BAR + 0.5;
+
+        cell(&r, "%s", limit(n));
+        cell(&r, "%llu", (unsigned long long)buckets[n]);
+        cell(&r, "%.1f%%", 100.0 * buckets[n] / sum);
+        /* What is there at all is seen. */
+        cell(&r, "%.*s", bar ? bar : buckets[n] != 0,
+             "########################################");
+    }
+    return finish(t, bad);
+}
+
+int table_latency(FILE *f, const struct window *w, const struct window *old)
+{
+    uint64_t faults[XENLEND_BUCKETS], revokes[XENLEND_BUCKETS];
+
+    for (unsigned n = 0; n <= LAST; n++) {
+        faults[n] = w->stats.fault_us[n] - (old ? old->stats.fault_us[n] : 0);
+        revokes[n] = w->stats.revoke_us[n] -
+                     (old ? old->stats.revoke_us[n] : 0);
+    }
+    heading_of(f, w);
+    return distribution(f, "faults", faults) ||
+           distribution(f, "revokes", revokes) ? -1 : 0;
+}
+
+const struct window *table_same(const struct windows *ws, const struct window *w)
 {
     for (unsigned i = 0; i < ws->n; i++)
-        if (ws->w[i].info.serial == serial)
+        if (ws->w[i].info.serial == w->info.serial)
             return &ws->w[i];
     return NULL;
 }
@@ -220,7 +311,7 @@ int table_interval(FILE *f, const struct windows *old,
         scols_table_enable_noheadings(t, !heading);
     for (unsigned i = 0; i < new->n; i++) {
         const struct window *w = &new->w[i];
-        const struct window *o = same(old, w->info.serial);
+        const struct window *o = table_same(old, w);
         struct row r = row(t, &bad);
         uint64_t faults, revokes;
 

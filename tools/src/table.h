@@ -15,6 +15,16 @@ int table_windows(FILE *f, const struct windows *ws);
 int table_totals(FILE *f, const struct window *w);
 
 /*
+ * How long faults and revokes of one window took, since it was made or since
+ * another reading.
+ */
+int table_latency(FILE *f, const struct window *w, const struct window *old);
+
+/* The same window in another reading, or NULL */
+const struct window *table_same(const struct windows *ws,
+                                const struct window *w);
+
+/*
  * A line for each window: what happened in the seconds between two readings.
  * Columns keep their widths from call to call, as long as numbers fit.
  */

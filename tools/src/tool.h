@@ -10,6 +10,8 @@
 
 int cmd_list(int argc, char **argv);
 int cmd_stat(int argc, char **argv);
+int cmd_trace(int argc, char **argv);
+int cmd_plot(int argc, char **argv);
 int cmd_lend(int argc, char **argv);
 
 #endif

@@ -43,9 +43,9 @@ int main(void)
     printed(table_windows(f, &none), f, "", "list: no windows");
     f = begin();
     printed(table_windows(f, &both), f,
-            "  DOM WINDOW     ADDRESS    SIZE    LENT MODE POLICY STATE        PID PROCESS\n"
-            "    5      1 0x200000000     64M     12K rw   ones   live           0 -\n"
-            "32751     12 0x800000000      4K      0B ro   fault  dead  4000000000 -\n", "list: two windows");
+            "  DOM WINDOW SERIAL     ADDRESS    SIZE    LENT MODE POLICY STATE        PID PROCESS\n"
+            "    5      1      7 0x200000000     64M     12K rw   ones   live           0 -\n"
+            "32751     12      9 0x800000000      4K      0B ro   fault  dead  4000000000 -\n", "list: two windows");
 
     w[0].stats = (struct xenlend_stats){
         .pages_lent = 1, .faults_read = 20, .faults_write = 5, .upgrades = 4, .around = 6, .copies = 7, .lends = 18446744073709551615u,
@@ -97,6 +97,51 @@ int main(void)
             "    5      1        1        0        0        0        0        -     17ms        -      0 live\n"
             "32751     12        0        0        0        0        0        -      0ns        -      0 dead\n",
             "stat: an interval in which nothing happened, in the same columns");
+
+    f = begin();
+    printed(table_latency(f, &w[0], NULL), f,
+            "domain 5, window 1 at 0x200000000, 64M, process 0 (-)\n"
+            "  0 faults\n"
+            "  0 revokes\n", "stat -l: of nothing");
+    w[0].stats.fault_us[0] = 1;
+    w[0].stats.fault_us[4] = 89;
+    w[0].stats.fault_us[6] = 8;
+    w[0].stats.fault_us[11] = 2;
+    w[0].stats.revoke_us[22] = 1;
+    w[0].stats.revoke_us[23] = 1;
+    f = begin();
+    printed(table_latency(f, &w[0], NULL), f,
+            "domain 5, window 1 at 0x200000000, 64M, process 0 (-)\n"
+            "  100 faults: percentile 50 below 16us, 90 below 16us, 99 below 2.0ms\n"
+            "       BELOW        COUNT   SHARE \n"
+            "       1.0us            1    1.0% #\n"
+            "       2.0us            0    0.0% \n"
+            "       4.0us            0    0.0% \n"
+            "       8.0us            0    0.0% \n"
+            "        16us           89   89.0% ########################################\n"
+            "        32us            0    0.0% \n"
+            "        64us            8    8.0% ####\n"
+            "       128us            0    0.0% \n"
+            "       256us            0    0.0% \n"
+            "       512us            0    0.0% \n"
+            "       1.0ms            0    0.0% \n"
+            "       2.0ms            2    2.0% #\n"
+            "  2 revokes: percentile 50 below 4.2s, 90 not below 4.2s, 99 not below 4.2s\n"
+            "       BELOW        COUNT   SHARE \n"
+            "        4.2s            1   50.0% ########################################\n"
+            "        more            1   50.0% ########################################\n", "stat -l: a distribution");
+    later[1].stats = w[0].stats;
+    later[1].stats.fault_us[2] = 3;
+    later[1].stats.fault_us[4] += 1;
+    f = begin();
+    printed(table_latency(f, &later[1], &w[0]), f,
+            "domain 5, window 1 at 0x200000000, 64M, process 0 (-)\n"
+            "  4 faults: percentile 50 below 4.0us, 90 below 16us, 99 below 16us\n"
+            "       BELOW        COUNT   SHARE \n"
+            "       4.0us            3   75.0% ########################################\n"
+            "       8.0us            0    0.0% \n"
+            "        16us            1   25.0% #############\n"
+            "  0 revokes\n", "stat -l: of an interval");
     free(text);
     return tap_end();
 }
