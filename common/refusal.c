@@ -10,6 +10,8 @@
 #define XENS_OWN        0xfec00000ull
 #define XENS_OWN_LEN    0x300000ull
 #define MOST_VCPUS      128
+/* What Xen lends one guest in all, its max_slots; the driver may allow less. */
+#define XENS_MOST       (16ull << 30)
 
 static void line(FILE *f, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
@@ -68,11 +70,14 @@ static void too_many(FILE *f, const struct refusal *r, const struct guest *g,
     if (windows >= info->max_windows)
         line(f, "domain %u has %u windows, and may have no more: xenlend list "
              "-d %u shows them", r->domid, windows, r->domid);
+    else if (windows && (bytes > XENS_MOST || r->len > XENS_MOST - bytes))
+        line(f, "domain %u has %u windows of %s in all: %s more are above the "
+             "%s that Xen lends one guest", r->domid, windows,
+             show_size(bytes), show_size(r->len), show_size(XENS_MOST));
     else if (windows)
-        line(f, "domain %u has %u windows of %s in all: with %s more there are "
-             "too many, or they are too large (one may be as large as %s)",
-             r->domid, windows, show_size(bytes), show_size(r->len),
-             show_size(info->max_len));
+        line(f, "domain %u has %u windows of %s in all from here: windows of "
+             "other domains, which are not seen from here, leave no room for "
+             "another", r->domid, windows, show_size(bytes));
     else
         line(f, "domain %u has no room for another ioreq server, of which Xen "
              "gives each domain a few", r->domid);

@@ -71,8 +71,13 @@ int main(void)
          "too many windows");
     info.max_windows = 3;
     said(ENOSPC, &guest, &info,
-         "x: domain 5 has 2 windows of 64.0M in all: with 4K more there are too many, or they are too large (one may be as "
-         "large as 16G)\n", "windows too large in all");
+         "x: domain 5 has 2 windows of 64.0M in all from here: windows of other domains, which are not seen from here, leave "
+         "no room for another\n", "others have the rest");
+    r.len = 16 * GIB;
+    said(ENOSPC, &guest, &info,
+         "x: domain 5 has 2 windows of 64.0M in all: 16G more are above the 16G that Xen lends one guest\n",
+         "windows too large in all");
+    r.len = 4096;
     guest.space.n = 0;
     said(ENOSPC, &guest, &info,
          "x: domain 5 has no room for another ioreq server, of which Xen gives each domain a few\n", "no ioreq server");
