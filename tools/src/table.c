@@ -98,9 +98,10 @@ int table_windows(FILE *f, const struct windows *ws)
 {
     static const struct column columns[] = {
         { "DOM", 5, SCOLS_FL_RIGHT }, { "WINDOW", 0, SCOLS_FL_RIGHT },
-        { "SERIAL", 0, SCOLS_FL_RIGHT }, { "ADDRESS", 0, SCOLS_FL_RIGHT }, { "SIZE", 7, SCOLS_FL_RIGHT },
-        { "LENT", 7, SCOLS_FL_RIGHT }, { "MODE", 0, 0 }, { "POLICY", 0, 0 },
-        { "STATE", 0, 0 }, { "PID", 7, SCOLS_FL_RIGHT },
+        { "SERIAL", 0, SCOLS_FL_RIGHT }, { "ADDRESS", 0, SCOLS_FL_RIGHT },
+        { "SIZE", 5, SCOLS_FL_RIGHT }, { "LENT", 5, SCOLS_FL_RIGHT },
+        { "MODE", 0, 0 }, { "POLICY", 0, 0 }, { "STATE", 0, 0 },
+        { "PID", 5, SCOLS_FL_RIGHT },
         { "PROCESS", 0, SCOLS_FL_TRUNC },
     };
     struct libscols_table *t;

@@ -43,9 +43,9 @@ int main(void)
     printed(table_windows(f, &none), f, "", "list: no windows");
     f = begin();
     printed(table_windows(f, &both), f,
-            "  DOM WINDOW SERIAL     ADDRESS    SIZE    LENT MODE POLICY STATE        PID PROCESS\n"
-            "    5      1      7 0x200000000     64M     12K rw   ones   live           0 -\n"
-            "32751     12      9 0x800000000      4K      0B ro   fault  dead  4000000000 -\n", "list: two windows");
+            "  DOM WINDOW SERIAL     ADDRESS  SIZE  LENT MODE POLICY STATE        PID PROCESS\n"
+            "    5      1      7 0x200000000   64M   12K rw   ones   live           0 -\n"
+            "32751     12      9 0x800000000    4K    0B ro   fault  dead  4000000000 -\n", "list: two windows");
 
     w[0].stats = (struct xenlend_stats){
         .pages_lent = 1, .faults_read = 20, .faults_write = 5, .upgrades = 4, .around = 6, .copies = 7, .lends = 18446744073709551615u,
