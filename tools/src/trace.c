@@ -172,6 +172,8 @@ static int find_place(struct trace *t, struct event *e)
 /* Those that there are to begin with; a recording says how much is lent. */
 static int begin_with_windows(struct trace *t, uint32_t domid, uint64_t window)
 {
+    bool found = false;
+
     if (windows_read(&t->windows, t->h, domid))
         return -1;
     for (unsigned i = 0; i < t->windows.n; i++) {
@@ -180,6 +182,7 @@ static int begin_with_windows(struct trace *t, uint32_t domid, uint64_t window)
 
         if (window && w->info.serial != window)
             continue;
+        found = true;
         event_set(&e, F_DOMAIN, w->info.domid);
         event_set(&e, F_WINDOW, w->info.serial);
         event_set(&e, F_ADDRESS, w->info.gpa);
@@ -188,6 +191,9 @@ static int begin_with_windows(struct trace *t, uint32_t domid, uint64_t window)
         if (write_event(t, &e))
             return -1;
     }
+    if (window && !found)
+        say(0, "there is no window with serial %llu now: xenlend list shows "
+            "which there are", (unsigned long long)window);
     return 0;
 }
 
