@@ -147,6 +147,11 @@ bool lent_close(struct lent *l)
 	return gone;
 }
 
+uint64_t lent_now(const struct lent *l)
+{
+	return drv_st(l->fd, l->id).pages_lent;
+}
+
 void *lent_map(struct lent *l, size_t page, size_t pages, int prot, int flags, int fd, off_t off)
 {
 	void *p = mmap(l->span + page * PAGE, pages * PAGE, prot, flags | MAP_FIXED, fd, off);

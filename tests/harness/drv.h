@@ -35,6 +35,7 @@ struct lent {
 };
 struct lent lent_open(size_t pages, unsigned policy);
 bool lent_close(struct lent *l);
+uint64_t lent_now(const struct lent *l);			/* pages that are lent */
 /* Puts memory into the span: mmap(MAP_FIXED) at a page. */
 void *lent_map(struct lent *l, size_t page, size_t pages, int prot, int flags, int fd, off_t off);
 #define lent_anon(l, page, pages) lent_map(l, page, pages, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)

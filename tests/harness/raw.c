@@ -567,3 +567,27 @@ void raw_abandon(struct raw *r)
 	raw_stop_thread(r);
 	forget(r);
 }
+
+struct raw *raw_scene(unsigned slots)
+{
+	struct raw *r;
+
+	xen_open();
+	r = raw_open(guest_new(NULL));
+	raw_window(r, GUEST_WINDOW >> 12, slots);
+	return r;
+}
+
+void raw_scene_close(struct raw *r)
+{
+	struct guest *g = r->g;
+
+	eq(r->odd, 0, "all requests were well formed %s", r->odd_text);
+	raw_close(r);
+	ok(guest_free(g), "the guest goes away");
+}
+
+unsigned raw_spell(void)
+{
+	return lender_pvh ? 10 : 25;
+}

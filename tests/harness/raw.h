@@ -96,6 +96,11 @@ void raw_close(struct raw *r);
 void raw_abandon(struct raw *r);
 /* Stops the thread and unbinds, leaves server and windows as they are. */
 void raw_stop_thread(struct raw *r);
+/* A guest, and a window of so many slots at GUEST_WINDOW: r->g and r->win[0]. */
+struct raw *raw_scene(unsigned slots);
+void raw_scene_close(struct raw *r);		/* checks that all requests made sense, and that the guest goes away */
+/* Seconds for a storm: the mechanism is the same for a PVH lender, and its share of a run is to be short. */
+unsigned raw_spell(void);
 int win_revoke(struct win *w, uint64_t first, uint64_t nr);
 int win_lend(struct win *w, uint64_t slot, bool write);
 

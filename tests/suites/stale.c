@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * S1: when revoke returns, nobody but the lender reaches the frame.  And nothing is lost by being revoked.
+ * S1: when revoke returns, nobody but the lender reaches the frame.
  *
  * The lab's CPUs remember a guest's translations until its ASID is flushed, so both are seen here: a CPU that is left in
  * the guest with its old translation, and one that leaves it and comes back with the same ASID.
@@ -13,27 +13,6 @@
 static struct guest *g;
 static struct raw *r;
 static struct win *w;
-
-/* Seconds for each storm: the mechanism is the same for a PVH lender, and its share of a run is to be short. */
-static unsigned spell(void)
-{
-	return lender_pvh ? 10 : 25;
-}
-
-static void setup(unsigned slots)
-{
-	xen_open();
-	g = guest_new(NULL);
-	r = raw_open(g);
-	w = raw_window(r, WIN_GFN, slots);
-}
-
-static void teardown(void)
-{
-	eq(r->odd, 0, "all requests were well formed %s", r->odd_text);
-	raw_close(r);
-	ok(guest_free(g), "the guest goes away");
-}
 
 /* Some time in which a CPU that still has the old translation would use it. */
 static void linger(unsigned n)
@@ -60,7 +39,7 @@ static void readers(void)
 	put_behind(w, 0, p, 0);
 	gop_start(g, 0, GOP_SPIN_READ, W(0), SENTINEL);
 	gop_start(g, 1, GOP_SPIN_READ, W(0) + 2048, SENTINEL);
-	end = now() + spell();
+	end = now() + raw_spell();
 	for (n = 0; n < 400 && (now() < end || n < 20); n++) {
 		/* they must be at it: else the round proves nothing */
 		before[0] = g->mb->cpu[0].progress;
@@ -103,7 +82,7 @@ static void writers(void)
 	put_behind(w, 1, p, 0);
 	gop_start(g, 0, GOP_SPIN_WRITE, W(1));
 	gop_start(g, 1, GOP_SPIN_ADD, W(1) + 1024, 0);
-	end = now() + spell();
+	end = now() + raw_spell();
 	for (n = 0; n < 400 && (now() < end || n < 20); n++) {
 		if (!gop_progress(g, n & 1, 50, 60))
 			die("the guest does not get on after %u revokes", n);
@@ -219,7 +198,7 @@ static void reused(void)
 	pthread_create(&t, NULL, take, NULL);
 	put_behind(w, 2, p, 0);
 	gop_start(g, 0, GOP_SPIN_READ, W(2), SENTINEL);
-	end = now() + spell() / 2;
+	end = now() + raw_spell() / 2;
 	for (n = 0; n < 200 && (now() < end || n < 10); n++) {
 		if (ioctl(fd, XLPFN_ALLOC, &f))
 			die("a page of the kernel's: %s", strerror(errno));
@@ -271,230 +250,11 @@ static void reused(void)
 
 void suite_stale(void)
 {
-	setup(4);
+	r = raw_scene(4);
+	g = r->g;
+	w = r->win;
 	readers();
 	writers();
 	reused();
-	teardown();
-}
-
-/* ---- the counter ---- */
-
-static volatile bool adding;
-static uint64_t lender_adds;
-
-static void *adder(void *arg)
-{
-	uint64_t *c = arg;
-
-	while (adding) {
-		__atomic_fetch_add(c, 1, __ATOMIC_SEQ_CST);
-		lender_adds++;
-		if (!(lender_adds & 0xfff))
-			usleep(100);
-	}
-	return NULL;
-}
-
-void suite_counter(void)
-{
-	struct pool *p;
-	pthread_t t;
-	unsigned n;
-	double end;
-	uint64_t total;
-	int rc = 0;
-
-	setup(2);
-	p = pool_new(1);
-	raw_back(w, 0, 1, p, 0);
-	adding = true;
-	pthread_create(&t, NULL, adder, p->va);
-	gop_start(g, 0, GOP_SPIN_ADD, W(0), 0);
-	gop_start(g, 1, GOP_SPIN_ADD, W(0), 0);
-	end = now() + spell();
-	for (n = 0; n < 3000 && (now() < end || n < 200); n++) {
-		rc |= win_revoke(w, 0, 1);
-		/* faster than the guest can come back would revoke nothing */
-		if (!gop_progress(g, n & 1, 2, 60))
-			die("the guest does not get on after %u revokes", n);
-	}
-	gop_stop(g, 0);
-	gop_stop(g, 1);
-	adding = false;
-	pthread_join(t, NULL);
-	total = gret(g, 0, 0) + gret(g, 1, 0) + lender_adds;
-	eq(rc, 0, "%u revokes succeed", n);
-	ok(gret(g, 0, 0) && gret(g, 1, 0) && lender_adds, "both vCPUs and the lender added (%lu, %lu, %lu)",
-	   (long)gret(g, 0, 0), (long)gret(g, 1, 0), (long)lender_adds);
-	eq(*(uint64_t *)p->va, total, "no LOCKed add was lost");
-	ok(w->faults > n / 2, "the page was missed by the guest (%lu faults)", (long)w->faults);
-	win_revoke(w, 0, 2);
-	pool_free(p);
-	teardown();
-}
-
-/* ---- two vCPUs, one slot ---- */
-
-static int delayed(struct raw *raw, struct win *win, uint64_t slot, ioreq_t *q, int cpu)
-{
-	(void)raw;
-	(void)win;
-	(void)slot;
-	(void)q;
-	(void)cpu;
-	usleep(1000);		/* so that the other vCPU asks, too */
-	return RAW_DEFAULT;
-}
-
-static int hold_first(struct raw *raw, struct win *win, uint64_t slot, ioreq_t *q, int cpu)
-{
-	(void)raw;
-	(void)win;
-	(void)slot;
-	(void)q;
-	return cpu == 0 ? RAW_HOLD : RAW_DEFAULT;
-}
-
-void suite_race(void)
-{
-	static const char *const what[] = { "reads", "writes", "LOCKed adds" };
-	struct xen_mem_lend_counters q;
-	struct pool *p;
-	unsigned kind, round, i, bad;
-	uint64_t asked = 0;
-
-	setup(32);
-	p = pool_new(32);
-	raw_back(w, 0, 32, p, 0);
-	for (kind = RACE_READ; kind <= RACE_ADD; kind++) {
-		at("racing %s", what[kind]);
-		for (round = bad = 0; round < 6; round++) {
-			r->fault = round & 1 ? delayed : NULL;
-			win_revoke(w, 0, 32);
-			for (i = 0; i < 32; i++) {
-				memset(pool_page(p, i), 0, PAGE);
-				*(uint64_t *)pool_page(p, i) = kind == RACE_READ ? i : 0;
-			}
-			gop(g, 0, GOP_NOP);
-			gop_start(g, 0, GOP_RACE, W(0), 32, 2, kind);
-			gop_start(g, 1, GOP_RACE, W(0), 32, 2, kind);
-			gop_wait(g, 0);
-			gop_wait(g, 1);
-			for (i = 0; i < 32; i++) {
-				uint64_t *v = pool_page(p, i);
-
-				if (kind == RACE_WRITE)
-					bad += v[0] != i + 1 || v[1] != i + 1;
-				else if (kind == RACE_ADD)
-					bad += v[0] != 2;
-			}
-			if (kind == RACE_READ)
-				bad += gret(g, 0, 0) != 31 * 16 || gret(g, 1, 0) != 31 * 16;
-		}
-		eq(bad, 0, "two vCPUs meet in empty slots: %s", what[kind]);
-	}
-	asked = w->faults;
-	ok(asked > 3 * 6 * 32, "both asked for many of them (%lu requests for %d slots)", (long)asked, 3 * 6 * 32);
-
-	at("one waits, the other passes");
-	r->fault = hold_first;
-	win_revoke(w, 0, 32);
-	gop_start(g, 0, GOP_READ, W(5), 8);
-	ok(raw_wait_held(r, 0, 60), "vCPU 0 waits for its answer");
-	gop(g, 1, GOP_WRITE, W(5), 8, 77);
-	ok(!gop_done(g, 0), "vCPU 1 gets the same slot meanwhile");
-	gop(g, 1, GOP_WRITE, W(6), 8, 78);
-	raw_answer(r, 0, XENMEM_LEND_ANSWER_RETRY);
-	eq(gop_wait(g, 0), 77, "vCPU 0 goes on when it is answered");
-
-	at("answers that come too late");
-	win_revoke(w, 0, 32);
-	gop_start(g, 0, GOP_READ, W(5), 8);
-	raw_wait_held(r, 0, 60);
-	win_lend(w, 5, true);
-	win_revoke(w, 5, 1);
-	r->fault = NULL;
-	raw_answer(r, 0, XENMEM_LEND_ANSWER_RETRY);
-	eq(gop_wait(g, 0), 77, "lent and revoked before the answer: it asks again");
-	raw_query(g->domid, w->id, &q);
-	note("faults %lu read %lu write, spurious %lu", (long)q.faults_read, (long)q.faults_write, (long)q.spurious);
-	win_revoke(w, 0, 32);
-	pool_free(p);
-	teardown();
-}
-
-/* ---- L1 ---- */
-
-static unsigned refusals, counts[8], n_counts;
-static int no_progress(struct raw *raw, struct win *win, uint64_t slot, ioreq_t *q, int cpu)
-{
-	(void)raw;
-	(void)cpu;
-	if (n_counts < 8)
-		counts[n_counts++] = q->count;
-	if (!refusals)
-		return RAW_DEFAULT;
-	refusals--;
-	if (slot == 1) {	/* lent, but taken back before it can be used */
-		win_lend(win, slot, true);
-		win_revoke(win, slot, 1);
-	}
-	return XENMEM_LEND_ANSWER_RETRY;
-}
-
-void suite_progress(void)
-{
-	struct xen_mem_lend_counters q0, q1;
-	struct pool *p;
-	unsigned i, n;
-
-	setup(8);
-	p = pool_new(8);
-	raw_back(w, 0, 8, p, 0);
-	r->fault = no_progress;
-	raw_query(g->domid, w->id, &q0);
-
-	at("answered without lending");
-	refusals = 5;
-	gop(g, 0, GOP_READ, W(0), 8);
-	for (i = 0; i < 6; i++)
-		eq(counts[i], i + 1, "answered %u times without lending: count", i);
-	raw_query(g->domid, w->id, &q1);
-	eq(q1.stalls - q0.stalls, 5, "... counted as stalls");
-	n_counts = 0;
-	gop(g, 0, GOP_READ, W(2), 8);
-	eq(counts[0], 1, "another slot starts at one");
-
-	at("lent but never usable");
-	n_counts = 0;
-	refusals = 4;
-	gop(g, 0, GOP_WRITE, W(1), 8, 5);
-	ok(n_counts == 5 && counts[4] == 5, "taken back before any use: count rises (%u requests, last %u)", n_counts, counts[n_counts - 1]);
-	eq(*(uint64_t *)p->va, 0, "the access happened once");
-	eq(*(uint64_t *)pool_page(p, 1), 5, "... and in the right page");
-
-	at("revoked after use");
-	n = 0;
-	for (i = 0; i < 100; i++) {
-		n_counts = 0;
-		gop(g, 0, GOP_WRITE, W(3), 8, i);
-		n += n_counts != 1 || counts[0] != 1;
-		win_revoke(w, 3, 1);
-	}
-	eq(n, 0, "revoked a hundred times, each time after one use: count stays one");
-
-	/* one instruction in a loop, revoked all the time: it works, so the count must not rise for long */
-	at("a loop that works");
-	r->fault = NULL;
-	w->max_count = 0;
-	gop_start(g, 0, GOP_SPIN_ADD, W(4), 0);
-	for (i = 0; i < 500; i++)
-		win_revoke(w, 4, 1);
-	ok(gop_progress(g, 0, 1, 60), "a loop under a storm of revokes gets on");
-	gop_stop(g, 0);
-	ok(w->max_count < 100, "... and is not taken for a stall (highest count %u)", w->max_count);
-	win_revoke(w, 0, 8);
-	pool_free(p);
-	teardown();
+	raw_scene_close(r);
 }
