@@ -3,6 +3,8 @@
 
 #include "../request.h"
 
+#include <unistd.h>
+
 bool test_no_memory;
 
 u64 fake_slot[FAKE_SLOTS];
@@ -10,6 +12,7 @@ struct xlend_ioreq fake_page[FAKE_VCPUS];
 int fake_fail_rc, fake_fail_status;
 unsigned int fake_fail_after, fake_fail_each;
 bool fake_no_answer;
+unsigned int fake_lend_us;
 unsigned long fake_lends, fake_revokes, fake_broken, fake_double;
 int fake_masked[FAKE_VCPUS];
 
@@ -75,6 +78,16 @@ bool fake_answered(unsigned int vcpu, u64 *data)
 	return true;
 }
 
+bool fake_lent(unsigned long slot)
+{
+	bool lent;
+
+	pthread_mutex_lock(&fake_lock);
+	lent = fake_slot[slot];
+	pthread_mutex_unlock(&fake_lock);
+	return lent;
+}
+
 int xlend_hc_lend(domid_t domid, u64 handle, u64 first, unsigned int nr,
 		  const u64 *frames, s32 *status, unsigned int vcpu)
 {
@@ -82,6 +95,9 @@ int xlend_hc_lend(domid_t domid, u64 handle, u64 first, unsigned int nr,
 	unsigned int i;
 	int rc = 0;
 
+	/* Before the lock: whoever was answered too early finds nothing. */
+	if (fake_lend_us)
+		usleep(fake_lend_us);
 	pthread_mutex_lock(&fake_lock);
 	assert(domid == FAKE_DOMID && handle == FAKE_HANDLE);
 	assert(nr && nr <= XLEND_BATCH && first + nr <= FAKE_SLOTS);
@@ -110,7 +126,7 @@ int xlend_hc_lend(domid_t domid, u64 handle, u64 first, unsigned int nr,
 		    first + i == fake_page[vcpu].addr >> PAGE_SHIFT)
 			answers = true;
 	}
-	if (!rc && answers && !fake_no_answer) {
+	if (!rc && answers && !READ_ONCE(fake_no_answer)) {
 		assert(state(vcpu) == XLEND_STATE_INPROCESS);
 		WRITE_ONCE(fake_page[vcpu].data, XENMEM_LEND_ANSWER_RETRY);
 		set_state(vcpu, XLEND_STATE_RESPONSE);

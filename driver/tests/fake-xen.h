@@ -26,6 +26,8 @@ extern int fake_fail_rc, fake_fail_status;
 extern unsigned int fake_fail_after, fake_fail_each;
 /* Xen does not answer, though it was asked to and all was lent. */
 extern bool fake_no_answer;
+/* A call of lend takes so many microseconds before it does anything. */
+extern unsigned int fake_lend_us;
 
 extern unsigned long fake_lends, fake_revokes, fake_broken;
 
@@ -35,6 +37,8 @@ void fake_send(unsigned int vcpu, const struct xlend_ioreq *req);
 void fake_interrupt(unsigned int vcpu);
 /* Whether there is an answer; takes it. */
 bool fake_answered(unsigned int vcpu, u64 *data);
+/* Whether its next access to a slot finds a page there. */
+bool fake_lent(unsigned long slot);
 /* Answers that came when none was due. */
 extern unsigned long fake_double;
 /* Interrupts that are masked until somebody says that they are over. */

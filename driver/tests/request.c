@@ -71,8 +71,11 @@ static struct xlend_turn take(struct xlend_queue *queue)
 	struct list_head idle;
 
 	INIT_LIST_HEAD(&idle);
-	if (!xlend_queue_take(queue, &t, &idle))
+	if (!xlend_queue_take(queue, &t, &idle)) {
+		spin_lock(&queue->lock);
 		list_del_init(&idle);
+		spin_unlock(&queue->lock);
+	}
 	return t;
 }
 
@@ -334,11 +337,66 @@ static void threads(unsigned int ms)
 	teardown();
 }
 
+#define ROUNDS 40
+
+static void *lending_thread(void *arg)
+{
+	unsigned int n;
+
+	for (n = 0; n < ROUNDS; ) {
+		struct xlend_turn t = take(&q[0]);
+		unsigned int before = n % 3;	/* neighbours */
+		u64 frame[3] = { 4709, 4710, 4711 };
+		s32 status[3];
+
+		if (!t.r) {
+			sched_yield();
+			continue;
+		}
+		xlend_turn_lend(&t, FAKE_HANDLE, t.slot - before, before + 1, frame, status);
+		if (!t.answered)
+			xlend_turn_answer(&t, XENMEM_LEND_ANSWER_RETRY);
+		n++;
+	}
+	return NULL;
+}
+
+/* A vCPU that goes on before its slot is lent asks again, or reads ones where nobody serves it any more. */
+static void lent_first(void)
+{
+	unsigned int n, early = 0, other = 0;
+	pthread_t worker;
+	u64 data;
+
+	at("lent, then answered");
+	setup();
+	fake_lend_us = 500;
+	pthread_create(&worker, NULL, lending_thread, NULL);
+	for (n = 0; n < ROUNDS; n++) {
+		unsigned long slot = 110 + n * 4;
+
+		/* Xen answers, or leaves that to the worker */
+		WRITE_ONCE(fake_no_answer, n & 1);
+		fault(n % V, slot);
+		while (!fake_answered(n % V, &data))
+			sched_yield();
+		early += !fake_lent(slot);
+		other += data != XENMEM_LEND_ANSWER_RETRY;
+	}
+	pthread_join(worker, NULL);
+	fake_no_answer = false;
+	fake_lend_us = 0;
+	eq(early, 0, "%u vCPUs that go on find their slot lent, however long that takes", ROUNDS);
+	eq(other, 0, "... and each is told to try again");
+	teardown();
+}
+
 int main(int argc, char **argv)
 {
 	tap_begin("driver-request");
 	tap_limit(120);
 	cases();
+	lent_first();
 	threads(argc > 1 ? atoi(argv[1]) : 3000);
 	return tap_end();
 }
