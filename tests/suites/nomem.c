@@ -179,7 +179,7 @@ static void nothing_left(void)
 	struct xen_mem_lend_counters q;
 	xen_pfn_t gfn = 1 << 18;
 	xc_physinfo_t phys;
-	uint64_t used, most = 0;
+	uint64_t used, most = 0, id;
 	unsigned i, eaten;
 	int bad = 0;
 
@@ -200,6 +200,12 @@ static void nothing_left(void)
 	ok(!phys.free_pages && !phys.scrub_pages, "a domain of %u MiB leaves Xen %lu free pages (and %lu to scrub)", eaten >> 8,
 	   (long)phys.free_pages, (long)phys.scrub_pages);
 	note("the borrower's pool has %lu pages, all in use", (long)used);
+
+	at("a window without memory");
+	err(raw_create(g->domid, WIN_GFN + (1 << 20), 1 << 20, r->id, &id), -ENOMEM, "no window of a million slots can be made");
+	eq(raw_query(g->domid, w->id, &q), 0, "... the other one is as it was");
+	eq(q.lent, 256, "... with all that is lent");
+	eat_all(e, &gfn, 1);
 
 	at("revoking without memory");
 	eq(raw_revoke(g->domid, w->id, 3, 1), 0, "revoke one slot");

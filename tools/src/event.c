@@ -77,6 +77,16 @@ static const char *const changes[] = {
     "exclusive",
 };
 
+/* What a line of a recording must have to make sense, by kind */
+#define BIT(f)  (1u << (f))
+static const uint32_t needs[EVENT_KINDS] = {
+    [EVENT_FAULT] = BIT(F_WINDOW) | BIT(F_ADDRESS) | BIT(F_RESULT),
+    [EVENT_LEND] = BIT(F_WINDOW) | BIT(F_SLOT) | BIT(F_PAGES) | BIT(F_RESULT),
+    [EVENT_REVOKE] = BIT(F_WINDOW) | BIT(F_SLOT) | BIT(F_PAGES) | BIT(F_LENT),
+    [EVENT_INVALIDATE] = BIT(F_WINDOW) | BIT(F_NS),
+    [EVENT_WINDOW] = BIT(F_WINDOW) | BIT(F_ADDRESS) | BIT(F_PAGES),
+};
+
 static const char *const columns[EVENT_FIELDS] = {
     "domain", "window", "vcpu", "address", "span", "slot", "pages", "lent",
     "count", "writable", "type", "result", "ns",
@@ -464,7 +474,7 @@ int event_csv_parse(char *line, struct event *e)
             return -1;
         event_set(e, f, value);
     }
-    return line ? -1 : 0;
+    return line || needs[kind] & ~e->has ? -1 : 0;
 }
 
 /* --- lines */

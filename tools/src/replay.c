@@ -24,6 +24,7 @@ static const char *const kinds[] = {
 };
 #define KINDS   (sizeof(kinds) / sizeof(*kinds))
 #define OTHER   (KINDS - 1)
+_Static_assert(KINDS <= RECORD_KINDS, "the plot has as many colours");
 
 /* Bits of a slot */
 #define LENT    1   /* now */
@@ -276,20 +277,21 @@ long replay(FILE *f, struct record *r, struct replay_sum *sum)
 {
     struct replay p = { .r = r, .sum = sum, .step = STEP };
     struct event e;
-    char *text = NULL;
-    size_t size = 0;
+    /* No line is that long: one that does not fit is wrong. */
+    char text[EVENT_LINE];
     long line = 0, bad = 0;
     uint64_t us = 0;
-    ssize_t n;
 
     *sum = (struct replay_sum){ 0 };
     r->kinds = kinds;
     r->n_kinds = KINDS;
     record_sample(r, &p.now);
-    while (!bad && (n = getline(&text, &size, f)) >= 0) {
+    while (!bad && fgets(text, sizeof(text), f)) {
+        size_t n = strlen(text);
+
         line++;
         /* One that does not end was not written to its end. */
-        if (!n || text[n - 1] != '\n' || memchr(text, 0, n)) {
+        if (!n || text[n - 1] != '\n') {
             bad = line;
             break;
         }
@@ -311,7 +313,6 @@ long replay(FILE *f, struct record *r, struct replay_sum *sum)
         bad = 1;
     if (!bad)
         sample(&p, p.last);
-    free(text);
     for (unsigned i = 0; i < p.n_places; i++)
         free(p.places[i].slots);
     free(p.places);

@@ -24,7 +24,6 @@
 
 enum end { GOES_ON, ENOUGH, INTERRUPTED, NO_READER, BROKEN };
 
-
 struct trace {
     xenlend_handle *h;
     struct tracefs fs;
@@ -376,11 +375,7 @@ int cmd_trace(int argc, char **argv)
     t->most = count;
     t->out = STDOUT_FILENO;
     t->fs.pipe = -1;
-    t->signals = open_signals();
-    if (t->signals < 0) {
-        say(errno, "starting");
-        goto out;
-    }
+    t->signals = -1;
     t->h = xenlend_open(NULL, 0);
     if (!t->h)
         goto out;
@@ -390,6 +385,12 @@ int cmd_trace(int argc, char **argv)
             say(errno, "%s", file);
             goto out;
         }
+    }
+    /* Not before: to open a pipe may take until somebody reads it. */
+    t->signals = open_signals();
+    if (t->signals < 0) {
+        say(errno, "starting");
+        goto out;
     }
     if (tracefs_open(&t->fs, domain, window))
         goto out;

@@ -75,6 +75,7 @@ static int path_in(char *path, const char *dir, const char *name)
 static int write_file(const char *dir, const char *name, const char *text)
 {
     char path[PATH_MAX];
+    ssize_t n;
     int fd, err = 0;
 
     if (path_in(path, dir, name))
@@ -82,8 +83,11 @@ static int write_file(const char *dir, const char *name, const char *text)
     fd = open(path, O_WRONLY | O_CLOEXEC);
     if (fd < 0)
         return -1;
-    if (write(fd, text, strlen(text)) != (ssize_t)strlen(text))
-        err = errno ? errno : EIO;
+    n = write(fd, text, strlen(text));
+    if (n < 0)
+        err = errno;
+    else if ((size_t)n != strlen(text))
+        err = EIO;
     close(fd);
     errno = err;
     return err ? -1 : 0;
