@@ -86,14 +86,6 @@ struct xlend_ioctl {
 	bool partly;
 };
 
-#define XLEND_IOCTL(_cmd, _struct, _last, _run, ...) { \
-	.cmd = (_cmd), \
-	.size = sizeof(struct _struct), \
-	.min = offsetofend(struct _struct, _last), \
-	.run = (_run), \
-	__VA_ARGS__ \
-}
-
 /*
  * Return: -ENOTTY for an unknown one; -EPERM without privilege; -EINVAL if the
  * argument is too small, -E2BIG if it has more than we know, -EFAULT; and what
@@ -389,14 +381,44 @@ static int xlend_stats(struct xlend_call *c)
 }
 
 static const struct xlend_ioctl xlend_holder_ioctls[] = {
-	XLEND_IOCTL(LENDDEV_WINDOW_CREATE, lenddev_window, eventfd,
-		    xlend_create, .told = xlend_created),
-	XLEND_IOCTL(LENDDEV_WINDOW_DESTROY, lenddev_range, id, xlend_destroy),
-	XLEND_IOCTL(LENDDEV_POPULATE, lenddev_range, len, xlend_populate,
-		    .partly = true),
-	XLEND_IOCTL(LENDDEV_ZAP, lenddev_range, len, xlend_zap),
-	XLEND_IOCTL(LENDDEV_RESUME, lenddev_resume, action, xlend_resume),
-	XLEND_IOCTL(LENDDEV_STATS, lenddev_stats, id, xlend_stats),
+	{
+		.cmd = LENDDEV_WINDOW_CREATE,
+		.size = sizeof(struct lenddev_window),
+		.min = offsetofend(struct lenddev_window, eventfd),
+		.run = xlend_create,
+		.told = xlend_created,
+	},
+	{
+		.cmd = LENDDEV_WINDOW_DESTROY,
+		.size = sizeof(struct lenddev_range),
+		.min = offsetofend(struct lenddev_range, id),
+		.run = xlend_destroy,
+	},
+	{
+		.cmd = LENDDEV_POPULATE,
+		.size = sizeof(struct lenddev_range),
+		.min = offsetofend(struct lenddev_range, len),
+		.run = xlend_populate,
+		.partly = true,
+	},
+	{
+		.cmd = LENDDEV_ZAP,
+		.size = sizeof(struct lenddev_range),
+		.min = offsetofend(struct lenddev_range, len),
+		.run = xlend_zap,
+	},
+	{
+		.cmd = LENDDEV_RESUME,
+		.size = sizeof(struct lenddev_resume),
+		.min = offsetofend(struct lenddev_resume, action),
+		.run = xlend_resume,
+	},
+	{
+		.cmd = LENDDEV_STATS,
+		.size = sizeof(struct lenddev_stats),
+		.min = offsetofend(struct lenddev_stats, id),
+		.run = xlend_stats,
+	},
 };
 
 static long xlend_holder_ioctl(struct file *file, unsigned int cmd,
@@ -640,13 +662,34 @@ static int xlend_stats_any(struct xlend_call *c)
 }
 
 static const struct xlend_ioctl xlend_ioctls[] = {
-	XLEND_IOCTL(LENDDEV_INFO, lenddev_info, size, xlend_info),
-	XLEND_IOCTL(LENDDEV_BORROWER, lenddev_borrower, fd, xlend_borrower,
-		    .told = xlend_borrower_made, .privileged = true),
-	XLEND_IOCTL(LENDDEV_NEXT, lenddev_next, serial, xlend_next,
-		    .privileged = true),
-	XLEND_IOCTL(LENDDEV_STATS, lenddev_stats, serial, xlend_stats_any,
-		    .privileged = true),
+	{
+		.cmd = LENDDEV_INFO,
+		.size = sizeof(struct lenddev_info),
+		.min = offsetofend(struct lenddev_info, size),
+		.run = xlend_info,
+	},
+	{
+		.cmd = LENDDEV_BORROWER,
+		.size = sizeof(struct lenddev_borrower),
+		.min = offsetofend(struct lenddev_borrower, fd),
+		.run = xlend_borrower,
+		.told = xlend_borrower_made,
+		.privileged = true,
+	},
+	{
+		.cmd = LENDDEV_NEXT,
+		.size = sizeof(struct lenddev_next),
+		.min = offsetofend(struct lenddev_next, serial),
+		.run = xlend_next,
+		.privileged = true,
+	},
+	{
+		.cmd = LENDDEV_STATS,
+		.size = sizeof(struct lenddev_stats),
+		.min = offsetofend(struct lenddev_stats, serial),
+		.run = xlend_stats_any,
+		.privileged = true,
+	},
 };
 
 static long xlend_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
