@@ -11,6 +11,7 @@
 #include <linux/pid.h>
 #include <linux/sched.h>
 #include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/workqueue.h>
 
@@ -158,9 +159,11 @@ static int xlend_worker_make(struct xlend_worker *wk, domid_t domid)
 	snprintf(name, sizeof(name), "xen-lend/%u", domid);
 	task = vhost_task_create(xlend_worker_round, xlend_worker_killed, wk,
 				 name);
-	/* NULL up to 6.13, from 6.14 an error pointer. */
-	if (IS_ERR_OR_NULL(task))
-		return task ? PTR_ERR(task) : -EAGAIN;
+	/* From 6.14 an error pointer; NULL before, also because of a signal. */
+	if (IS_ERR(task))
+		return PTR_ERR(task);
+	if (!task)
+		return signal_pending(current) ? -ERESTARTNOINTR : -EAGAIN;
 	wk->task = task;
 	vhost_task_start(task);
 	return 0;

@@ -6,6 +6,7 @@
 #include "suites.h"
 #include "drv.h"
 #include <poll.h>
+#include <pthread.h>
 #include <sys/socket.h>
 
 #define LEN	(64 * PAGE)
@@ -555,6 +556,47 @@ static void apart(void)
 	}
 }
 
+static volatile bool quiet;
+
+static void nothing(__attribute__((unused)) int sig)
+{
+}
+
+static void *signals(void *to)
+{
+	for (int i = 0; i < 1000 && !quiet; i++) {
+		pthread_kill(*(pthread_t *)to, SIGUSR1);
+		usleep(1000);
+	}
+	return NULL;
+}
+
+/* A signal that comes in the middle of something is no error of it. */
+static void interrupted(void)
+{
+	struct sigaction sa = { .sa_handler = nothing, .sa_flags = SA_RESTART };
+	pthread_t self = pthread_self(), t;
+	int i, n, bad = 0, rc = 0;
+
+	at("signals");
+	sigaction(SIGUSR1, &sa, NULL);
+	quiet = false;
+	if (pthread_create(&t, NULL, signals, &self))
+		die("no thread");
+	for (i = 0; i < 100; i++) {
+		n = drv_window(fd, GUEST_WINDOW + LEN, 8 * PAGE, span, 0, LENDDEV_POLICY_ONES, 0);
+		if (n > 0)
+			n = drv_destroy(fd, n);
+		if (n) {
+			bad++;
+			rc = n;
+		}
+	}
+	quiet = true;
+	pthread_join(t, NULL);
+	eq(bad, 0, "100 windows are made and destroyed while signals come (%s)", rc ? strerror(-rc) : "no error");
+}
+
 void suite_ioctl(void)
 {
 	uint64_t gpa = GUEST_WINDOW;
@@ -578,6 +620,7 @@ void suite_ioctl(void)
 	unprivileged();
 	events();
 	apart();
+	interrupted();
 
 	at("end");
 	eq(drv_destroy(fd, id), 0, "the window is destroyed");
