@@ -87,36 +87,95 @@ static int mapped(u64 *v)
 #endif
 
 static atomic_t delays = ATOMIC_INIT(0), delayed = ATOMIC_INIT(0);
+static atomic_t returned = ATOMIC_INIT(0), lent = ATOMIC_INIT(0);
 static unsigned int delay_ms;
 
-static int before_commit(struct kprobe *p, struct pt_regs *regs)
+static int before_commit(struct kretprobe_instance *ri, struct pt_regs *regs)
 {
+	unsigned int ms;
+
 	if (atomic_dec_if_positive(&delays) < 0)
-		return 0;
+		return 1; /* nor is its return of interest */
 	atomic_inc(&delayed);
-	mdelay(READ_ONCE(delay_ms));
+	for (ms = 0; ms < READ_ONCE(delay_ms); ms++)
+		mdelay(1);
 	return 0;
 }
 
-static struct kprobe probe = { .symbol_name = "xlend_commit", .pre_handler = before_commit };
-static bool probed;
+static int after_commit(struct kretprobe_instance *ri, struct pt_regs *regs)
+{
+	if (!(int)regs_return_value(regs))
+		atomic_inc(&lent);
+	smp_mb__before_atomic(); /* who sees the return sees the result */
+	atomic_inc(&returned);
+	return 0;
+}
+
+/* The window is closed, but Xen still has it. */
+static int before_destroy(struct kprobe *p, struct pt_regs *regs)
+{
+	unsigned int ms;
+
+	if (!atomic_read(&delayed))
+		return 0;
+	WRITE_ONCE(delay_ms, 0);
+	for (ms = 0; ms < 5000; ms++) {
+		if (atomic_read(&returned) >= atomic_read(&delayed))
+			break;
+		mdelay(1);
+	}
+	/* in which a guest that was lent something uses it */
+	mdelay(20);
+	return 0;
+}
+
+static struct kretprobe commit;
+static struct kprobe destroy;
+static bool commit_probed, destroy_probed;
 
 static int delay(u64 v)
 {
 	int rc;
 
+	/* who waits goes on, or it could not be unregistered */
+	atomic_set(&delays, 0);
+	WRITE_ONCE(delay_ms, 0);
 	/* anew each time: the driver may have been unloaded */
-	if (probed)
-		unregister_kprobe(&probe);
-	probed = false;
-	atomic_set(&delayed, 0);
-	atomic_set(&delays, v >> 32);
-	delay_ms = (u32)v;
+	if (commit_probed)
+		unregister_kretprobe(&commit);
+	commit_probed = false;
+	if (destroy_probed)
+		unregister_kprobe(&destroy);
+	destroy_probed = false;
 	if (!v)
 		return 0;
-	probe = (struct kprobe){ .symbol_name = "xlend_commit", .pre_handler = before_commit };
-	rc = register_kprobe(&probe);
-	probed = !rc;
+	atomic_set(&delayed, 0);
+	atomic_set(&returned, 0);
+	atomic_set(&lent, 0);
+	WRITE_ONCE(delay_ms, (u32)v);
+	atomic_set(&delays, v >> 32);
+	commit = (struct kretprobe){
+		.kp.symbol_name = "xlend_commit",
+		.entry_handler = before_commit,
+		.handler = after_commit,
+	};
+	rc = register_kretprobe(&commit);
+	commit_probed = !rc;
+	return rc;
+}
+
+static int meet(void)
+{
+	int rc;
+
+	if (!commit_probed || destroy_probed)
+		return -EINVAL;
+	destroy = (struct kprobe){
+		.symbol_name = "xlend_hc_destroy",
+		.pre_handler = before_destroy,
+	};
+	rc = register_kprobe(&destroy);
+	destroy_probed = !rc;
 	return rc;
 }
 
@@ -151,9 +210,18 @@ static long do_ioctl(unsigned int cmd, u64 __user *arg)
 	case XLPFN_DELAY:
 		if (get_user(v, arg))
 			return -EFAULT;
-		return (u32)v > 100 ? -EINVAL : delay(v);
+		return (u32)v > XLPFN_LONGEST ? -EINVAL : delay(v);
 	case XLPFN_DELAYED:
 		return put_user((u64)atomic_read(&delayed), arg);
+	case XLPFN_MEET:
+		return meet();
+	case XLPFN_GO_ON:
+		WRITE_ONCE(delay_ms, 0);
+		return 0;
+	case XLPFN_COMMITS:
+		v = (u64)atomic_read(&returned) << 32;
+		smp_rmb(); /* see after_commit() */
+		return put_user(v | atomic_read(&lent), arg);
 	case XLPFN_PEEK:
 		if (!page || given_up)
 			return -EINVAL;

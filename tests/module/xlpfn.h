@@ -26,10 +26,21 @@
 
 /*
  * The next so many times that the driver is about to use a snapshot of page
- * tables, it waits for so many milliseconds: times << 32 | milliseconds
+ * tables, it waits for so many milliseconds: times << 32 | milliseconds.  It
+ * keeps its processor meanwhile.  0: no more, and who waits goes on.
  */
 #define XLPFN_DELAY	_IOW('~', 8, __u64)
 /* how many times it has waited since then */
 #define XLPFN_DELAYED	_IOR('~', 9, __u64)
+#define XLPFN_LONGEST	30000	/* milliseconds: there to end a hang */
+/*
+ * after XLPFN_DELAY: when a window has been closed and is about to be destroyed
+ * in Xen, who waits goes on, and the end of the window waits for that
+ */
+#define XLPFN_MEET	_IO('~', 10)
+/* who waits goes on now */
+#define XLPFN_GO_ON	_IO('~', 11)
+/* of those that have waited: how many are done << 32 | how many of these lent */
+#define XLPFN_COMMITS	_IOR('~', 12, __u64)
 
 #endif

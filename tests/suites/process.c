@@ -4,6 +4,7 @@
  */
 #include "suites.h"
 #include "drv.h"
+#include "../module/xlpfn.h"
 #include <sys/syscall.h>
 
 #define PAGES	64
@@ -115,6 +116,137 @@ static void killed(void)
 	kill(pid, SIGKILL);
 	waitpid(pid, &status, 0);
 	ok(guest_free(g), "the guest goes away");
+}
+
+enum ending { DESTROYED, CLOSED, KILLED, NR_ENDINGS };
+static const char *const endings[] = { "its window is destroyed", "the descriptor is closed", "the process is killed" };
+
+/* Lends PAGES pages of fives at slot PAGES, by an inherited descriptor, and does as it is told. */
+static pid_t told_lender(int fd, int *say, int *id)
+{
+	int to[2], from[2];
+	pid_t pid;
+
+	if (pipe(to) || pipe(from))
+		die("pipe");
+	fflush(stdout);
+	pid = fork();
+	if (!pid) {
+		uint8_t *span = span_new(PAGES * PAGE);
+		char c;
+
+		signal(SIGTERM, SIG_DFL);
+		close(to[1]);
+		*id = drv_window(fd, W(PAGES), PAGES * PAGE, span, LENDDEV_WINDOW_WRITE, LENDDEV_POLICY_ONES, 0);
+		if (*id <= 0)
+			_exit(81);
+		mmap(span, PAGES * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+		memset(span, 5, PAGES * PAGE);
+		if (write(from[1], id, sizeof(*id)) != sizeof(*id))
+			_exit(82);
+		while (read(to[0], &c, 1) == 1) {
+			if (c == DESTROYED ? drv_destroy(fd, *id) : close(fd))
+				_exit(83);
+			if (write(from[1], &c, 1) != 1)
+				_exit(84);
+		}
+		_exit(0);
+	}
+	close(to[0]);
+	close(from[1]);
+	if (read(from[0], id, sizeof(*id)) != sizeof(*id))
+		die("the lender process did not get ready");
+	say[0] = to[1];
+	say[1] = from[0];
+	return pid;
+}
+
+/* Until so many of those that were made to wait before their lend are done; how many of them lent, or -1. */
+static int commits(int xlpfn, unsigned n)
+{
+	double end = now() + 30;
+	uint64_t v = 0;
+
+	do
+		if (ioctl(xlpfn, XLPFN_COMMITS, &v))
+			die("XLPFN_COMMITS: %s", strerror(errno));
+	while (v >> 32 < n && now() < end && !usleep(1000));
+	return v >> 32 < n ? -1 : (int)v;
+}
+
+/*
+ * A worker has found the page, and is about to lend it: not left to chance, it is made to wait there.  Either until the end
+ * of the window has closed the books, and Xen does not yet know of it; or until all of that is over, and the vCPU waits for
+ * something else.
+ */
+static void ended_while_resolving(enum ending how, bool early)
+{
+	struct lent l = lent_open(PAGES, LENDDEV_POLICY_HOLD);
+	int fd = drv_borrower(l.dev, l.g->domid, GUEST_WINDOW, 1UL << 30, 0);
+	int x = open("/dev/xlpfn", O_RDWR), m = memfd_create("next", 0);
+	uint64_t v = 1ULL << 32 | XLPFN_LONGEST, next = 0x4711;
+	struct lenddev_stats st = { 0 };
+	int say[2], id, status;
+	char c = how;
+	double end;
+	pid_t pid;
+
+	at("%s while a page is about to be lent, %s", endings[how], early ? "just before Xen knows" : "when all is over");
+	if (fd < 0 || x < 0 || m < 0 || ftruncate(m, PAGE) || pwrite(m, &next, 8, 8) != 8)
+		die("descriptors: %s", strerror(errno));
+	pid = told_lender(fd, say, &id);
+	if (how != KILLED) {
+		close(fd);
+		fd = -1;
+	}
+	if (ioctl(x, XLPFN_DELAY, &v) || (early && ioctl(x, XLPFN_MEET)))
+		die("a delay before the driver's xlend_commit: %s", strerror(errno));
+	gop_start(l.g, 0, GOP_READ, W(PAGES + 3), 8);
+	for (end = now() + 30, v = 0; !v && now() < end; usleep(1000))
+		ioctl(x, XLPFN_DELAYED, &v);
+	ok(v == 1 && !gop_done(l.g, 0), "a page is about to be lent");
+	if (fd >= 0)
+		st = drv_st(fd, id);
+
+	if (how == KILLED)
+		kill(pid, SIGKILL);
+	else
+		ok(write(say[0], &c, 1) == 1 && read(say[1], &c, 1) == 1, "... %s", endings[how]);
+	ok(gop_wait_for(l.g, 0, 30), "... %s, %s: the vCPU goes on", endings[how],
+	   early ? "the worker before that" : "the worker does not");
+	eqx(gret(l.g, 0, 0), ~0UL, "... there is nothing any more");
+	if (!early) {
+		eq(commits(x, 0), 0, "... the worker has not gone on");
+		gop_start(l.g, 0, GOP_READ, W(1) + 8, 8);
+		for (end = now() + 30; !drv_st(l.fd, l.id).vcpus_held && now() < end;)
+			usleep(1000);
+		ioctl(x, XLPFN_GO_ON);
+	}
+	eq(commits(x, 1), 0, "... it lends nothing when it goes on");
+	if (fd >= 0) {
+		eq(drv_st(fd, id).lends - st.lends, 0, "... as the counters say");
+		eq(drv_st(fd, id).pages_lent, 0, "... nothing is lent");
+	}
+	if (!early) {
+		/* an answer that comes late would be the answer to this */
+		ok(!gop_wait_for(l.g, 0, 1) && drv_st(l.fd, l.id).vcpus_held == 1,
+		   "... what the vCPU waits for next is not answered by it");
+		lent_map(&l, 1, 1, PROT_READ | PROT_WRITE, MAP_SHARED, m, 0);
+		ok(gop_wait_for(l.g, 0, 30), "... but when it is there");
+		eqx(gret(l.g, 0, 0), next, "... with what is there");
+	}
+	eqx(g_read(l.g, W(PAGES + 3)), ~0UL, "... and where the window was there is nothing");
+	v = 0;
+	ioctl(x, XLPFN_DELAY, &v);
+	kill(pid, SIGKILL);
+	waitpid(pid, &status, 0);
+	close(say[0]);
+	close(say[1]);
+	close(x);
+	close(m);
+	if (fd >= 0)
+		close(fd);
+	ok(lent_close(&l), "... the guest goes away");
 }
 
 /* The other way round: the guest dies first, at each stage. */
@@ -350,6 +482,12 @@ void suite_process(void)
 	descriptors();
 	server_pulled();
 	killed();
+	for (enum ending how = DESTROYED; how < NR_ENDINGS; how++) {
+		/* a killed process is known to be dead before anything is closed */
+		if (how != KILLED)
+			ended_while_resolving(how, true);
+		ended_while_resolving(how, false);
+	}
 	guest_dies();
 	module_in_use();
 	two_by_two();
