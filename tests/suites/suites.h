@@ -52,6 +52,7 @@ struct suite {
 	X(dirty, 400, DRIVER) \
 	X(process, 500, DRIVER) \
 	X(hold, 400, DRIVER) \
+	X(charge, 300, DRIVER) \
 	X(hang, 500, LONG | DRIVER) \
 	X(soak, 300, LONG | DRIVER) \
 	X(leak, 600, LONG | DRIVER) \
