@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "drv.h"
@@ -105,6 +106,24 @@ int drv_events(int fd, struct lenddev_event *ev, unsigned max, int timeout_ms)
 		return n;
 	n = read(fd, ev, max * sizeof(*ev));
 	return n < 0 ? -errno : n / (ssize_t)sizeof(*ev);
+}
+
+bool drv_reload(const char *options)
+{
+	double end = now() + 30;
+	int rc, fd;
+
+	do
+		rc = syscall(SYS_delete_module, "xen_lend", O_NONBLOCK);
+	while (rc && errno == EAGAIN && now() < end && !usleep(50000));
+	if (rc)
+		return false;
+	fd = open("/xenlend/modules/xen-lend.ko", O_RDONLY);
+	rc = fd < 0 ? -1 : syscall(SYS_finit_module, fd, options, 0);
+	close(fd);
+	for (end = now() + 10; access("/dev/xen/lend", F_OK) && now() < end;)
+		usleep(10000);
+	return !rc;
 }
 
 void *span_new(size_t len)

@@ -22,6 +22,9 @@ int drv_ioctl(int fd, unsigned long cmd, void *arg);
 /* Up to max events, waiting for the first at most so long. */
 int drv_events(int fd, struct lenddev_event *ev, unsigned max, int timeout_ms);
 
+/* Unloads the module, when nothing uses it any more, and loads it with these parameters. */
+bool drv_reload(const char *options);
+
 /* Address space with nothing in it. */
 void *span_new(size_t len);
 

@@ -180,24 +180,6 @@ static void one(enum ending how, unsigned workers)
 		ok(guest_free(g), "... the guest goes away");
 }
 
-static bool reload(const char *options)
-{
-	double end = now() + 30;
-	int rc, fd;
-
-	do
-		rc = syscall(SYS_delete_module, "xen_lend", O_NONBLOCK);
-	while (rc && errno == EAGAIN && now() < end && !usleep(50000));
-	if (rc)
-		return false;
-	fd = open("/xenlend/modules/xen-lend.ko", O_RDONLY);
-	rc = fd < 0 ? -1 : syscall(SYS_finit_module, fd, options, 0);
-	close(fd);
-	for (end = now() + 10; access("/dev/xen/lend", F_OK) && now() < end;)
-		usleep(10000);
-	return !rc;
-}
-
 /* Many windows of one descriptor, each left with a fault that hangs: they take nothing from the next one, or from others. */
 static void cycles(void)
 {
@@ -260,11 +242,11 @@ void suite_hang(void)
 	xen_open();
 	f = fusefs_start();
 	for (unsigned workers = 1; workers <= 2; workers++) {
-		ok(reload(workers == 1 ? "workers=1" : "workers=2"), "the module with %u worker%s", workers, workers == 1 ? "" : "s");
+		ok(drv_reload(workers == 1 ? "workers=1" : "workers=2"), "the module with %u worker%s", workers, workers == 1 ? "" : "s");
 		for (enum ending e = DESTROY; e < NR_ENDINGS; e++)
 			one(e, workers);
 	}
-	ok(reload(""), "the module as it was: it could be unloaded when nothing hung any more");
+	ok(drv_reload(""), "the module as it was: it could be unloaded when nothing hung any more");
 	cycles();
 	fusefs_stop(f);
 }

@@ -55,6 +55,7 @@ struct suite {
 	X(charge, 300, DRIVER) \
 	X(hang, 500, LONG | DRIVER) \
 	X(soak, 300, LONG | DRIVER) \
+	X(storm, 300, LONG | DRIVER) \
 	X(leak, 600, LONG | DRIVER) \
 	X(library, 200, DRIVER) \
 	X(tools, 300, LONG | DRIVER) \
