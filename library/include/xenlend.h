@@ -28,7 +28,8 @@
  *   return a pointer return NULL with errno set.  Each function lists the
  *   values that say something about its arguments; any may also fail with
  *   ENOMEM, and with what the kernel's driver says (docs/abi.md).
- *   Errors are also reported to the logger, at level XTL_ERROR.
+ *   Errors are also reported to the logger, at level XTL_ERROR, unless the
+ *   object was made with XENLEND_QUIET.
  *
  * Threads and processes
  *
@@ -37,8 +38,9 @@
  *   that one thread at a time reads a borrower's events.
  *   A window lends the memory of the process that created it.  After fork(2)
  *   the child has a copy of the memory and no window; the only calls it may
- *   make on objects of its parent are xenlend_close() and
- *   xenlend_borrower_close(), which leave the parent's windows alone.
+ *   make on objects of its parent are xenlend_close(),
+ *   xenlend_borrower_close() and, after that, xenlend_span_free(), which leave
+ *   the parent's windows and spans alone.
  *   When the process ends, however that happens, its windows end.
  */
 #ifndef XENLEND_H
@@ -57,6 +59,7 @@ struct xentoollog_logger;
 
 typedef struct xenlend_handle xenlend_handle;
 typedef struct xenlend_borrower xenlend_borrower;
+typedef struct xenlend_span xenlend_span;
 typedef struct xenlend_window xenlend_window;
 
 #define XENLEND_PAGE_SIZE       4096u
@@ -66,8 +69,15 @@ typedef struct xenlend_window xenlend_window;
  */
 
 /*
+ * For whoever takes a logger and flags: nothing is logged.  logger is not used
+ * then, and nothing is written to stderr.  What is made through the object
+ * (a handle's borrowers, a borrower's windows) is as quiet as it is.
+ */
+#define XENLEND_QUIET           (1u << 0)
+
+/*
  * Opens /dev/xen/lend.  With logger NULL, messages of level XTL_PROGRESS and
- * above go to stderr.  flags must be 0.
+ * above go to stderr.  flags: 0 or XENLEND_QUIET.
  *
  * ENOENT, ENODEV, ENXIO: the driver is not loaded.  EACCES: not allowed.
  * EINVAL: flags.
@@ -153,6 +163,43 @@ int xenlend_send_fd(int socket, int fd);
 int xenlend_recv_fd(int socket);
 
 /* -------------------------------------------------------------------------
+ * Spans: the address space behind windows.  A device model whose guest moves
+ * its BAR, or turns it off, keeps one span for as long as it has the BAR, and
+ * makes and destroys windows over it.
+ */
+
+/*
+ * Reserves len bytes of address space, with nothing in it and no memory behind
+ * it: congruent to like modulo 2 MiB, if len is that large; 0 aligns it to
+ * 2 MiB.  like is a multiple of 4096, usually where the window shall be.
+ * logger and flags: as for xenlend_open().
+ *
+ * EINVAL: flags, len misaligned or 0, like misaligned.  ENOMEM: there is not
+ * as much address space.
+ */
+xenlend_span *xenlend_span_reserve(struct xentoollog_logger *logger,
+                                   unsigned flags, uint64_t len,
+                                   uint64_t like);
+
+/*
+ * Unmaps the span with everything placed in it.  NULL is allowed.  EBUSY: a
+ * window made by xenlend_window_bind() is over it; nothing has changed then.
+ * Nobody may be making one at the same time.
+ */
+int xenlend_span_free(xenlend_span *span);
+
+void *xenlend_span_addr(const xenlend_span *span);
+uint64_t xenlend_span_len(const xenlend_span *span);
+
+/*
+ * As xenlend_window_place() and xenlend_window_remove() below, whether there
+ * are windows over the span or not; offset is into the span.
+ */
+void *xenlend_span_place(xenlend_span *span, uint64_t offset, uint64_t len,
+                         int prot, int flags, int fd, off_t fd_offset);
+int xenlend_span_remove(xenlend_span *span, uint64_t offset, uint64_t len);
+
+/* -------------------------------------------------------------------------
  * Windows.
  */
 
@@ -200,10 +247,22 @@ xenlend_window *xenlend_window_create_at(xenlend_borrower *borrower,
                                          unsigned policy, uint64_t cookie);
 
 /*
+ * The same, with [offset, offset + len) of a span, which then cannot be freed.
+ * Destroying the window leaves the span and what is placed in it; another
+ * window may be made over it then, at any gpa.  Several at a time may share
+ * it, also the same pages.  EINVAL, ERANGE: also offset and len, as a part of
+ * the span.
+ */
+xenlend_window *xenlend_window_bind(xenlend_borrower *borrower,
+                                    xenlend_span *span, uint64_t offset,
+                                    uint64_t gpa, uint64_t len, unsigned flags,
+                                    unsigned policy, uint64_t cookie);
+
+/*
  * Destroys a window: from the return on the guest reaches nothing through it,
- * and what it wrote is in the caller's buffers.  A span that the library
- * reserved is unmapped with everything placed in it.  The object is gone also
- * when this fails.  NULL is allowed.
+ * and what it wrote is in the caller's buffers.  The span
+ * that xenlend_window_create() reserved is unmapped with everything placed in
+ * it, others stay.  The object is gone also when this fails.  NULL is allowed.
  */
 int xenlend_window_destroy(xenlend_window *window);
 

@@ -16,7 +16,8 @@
 #include "stats.h"
 
 /* Takes fd over, also when it fails. */
-static struct xenlend_borrower *borrower_new(xentoollog_logger *logger, int fd)
+static struct xenlend_borrower *borrower_new(xentoollog_logger *logger,
+                                             unsigned log_flags, int fd)
 {
     struct xenlend_borrower *b = calloc(1, sizeof(*b));
     int err;
@@ -25,7 +26,7 @@ static struct xenlend_borrower *borrower_new(xentoollog_logger *logger, int fd)
 
     /* poll() tells whether there are events; who reads them is another matter. */
     if (b && flags >= 0 && !fcntl(fd, F_SETFL, flags | O_NONBLOCK) &&
-        !xenlend_log_init(&b->log, logger)) {
+        !xenlend_log_init(&b->log, logger, log_flags)) {
         pthread_mutex_init(&b->lock, NULL);
         b->event_size = sizeof(struct lenddev_event);
         b->fd = fd;
@@ -54,7 +55,8 @@ struct xenlend_borrower *xenlend_borrower_open(struct xenlend_handle *h,
         errno = ESRCH;
     else if (!ioctl(h->fd, LENDDEV_BORROWER, &k))
         /* Without a logger of its own the borrower outlives the handle's. */
-        return borrower_new(h->log.own ? NULL : h->log.logger, k.fd);
+        return borrower_new(h->log.own ? NULL : h->log.logger,
+                            h->log.logger ? 0 : XENLEND_QUIET, k.fd);
 
     xenlend_log_error(&h->log, errno, "lending to domain %u at %#llx, %#llx "
                       "bytes", domid, (unsigned long long)gpa,
@@ -84,14 +86,14 @@ struct xenlend_borrower *xenlend_borrower_from_fd(xentoollog_logger *logger,
     struct xenlend_borrower *b;
     int copy;
 
-    if (flags) {
+    if (flags & ~XENLEND_QUIET) {
         errno = EINVAL;
         return NULL;
     }
     copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
     if (copy < 0)
         return NULL;
-    b = borrower_new(logger, copy);
+    b = borrower_new(logger, flags, copy);
     if (b && probe(copy)) {
         int err = errno;
 
@@ -121,7 +123,7 @@ int xenlend_borrower_close(struct xenlend_borrower *b)
             struct xenlend_window *w = b->windows;
 
             b->windows = w->next;
-            free(w);
+            xenlend_window_forget(w);
         }
     }
     while (b->windows)

@@ -21,14 +21,14 @@ struct xenlend_handle *xenlend_open(xentoollog_logger *logger, unsigned flags)
     struct xenlend_handle *h;
     int err;
 
-    if (flags) {
+    if (flags & ~XENLEND_QUIET) {
         errno = EINVAL;
         return NULL;
     }
     h = calloc(1, sizeof(*h));
     if (!h)
         return NULL;
-    if (xenlend_log_init(&h->log, logger)) {
+    if (xenlend_log_init(&h->log, logger, flags)) {
         err = errno;
         free(h);
         errno = err;

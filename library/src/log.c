@@ -6,9 +6,12 @@
 
 #include "private.h"
 
-int xenlend_log_init(struct log *log, xentoollog_logger *logger)
+int xenlend_log_init(struct log *log, xentoollog_logger *logger,
+                     unsigned flags)
 {
-    log->own = NULL;
+    *log = (struct log){ 0 };
+    if (flags & XENLEND_QUIET)
+        return 0;
     if (!logger) {
         log->own = (xentoollog_logger *)
             xtl_createlogger_stdiostream(stderr, XTL_PROGRESS, 0);
@@ -36,6 +39,8 @@ void xenlend_log_error(const struct log *log, int err, const char *fmt, ...)
     int saved = errno;
     va_list al;
 
+    if (!log->logger)
+        return;
     va_start(al, fmt);
     xtl_logv(log->logger, XTL_ERROR, err, "xenlend", fmt, al);
     va_end(al);

@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include <xen/lenddev.h>
@@ -24,8 +23,9 @@ static int check(uint64_t gpa, uint64_t len, unsigned flags, unsigned policy)
     return 0;
 }
 
-static struct xenlend_window *create(struct xenlend_borrower *b, bool own,
-                                     void *addr, uint64_t gpa, uint64_t len,
+/* addr NULL: a new span */
+static struct xenlend_window *create(struct xenlend_borrower *b, char *addr,
+                                     struct xenlend_span *bound, uint64_t gpa, uint64_t len,
                                      unsigned flags, unsigned policy,
                                      uint64_t cookie)
 {
@@ -43,18 +43,17 @@ static struct xenlend_window *create(struct xenlend_borrower *b, bool own,
         err = ENOMEM;
         goto fail;
     }
-    if (own)
-        addr = w->reservation = xenlend_span_reserve(len, gpa);
-    else if ((uintptr_t)addr & PAGE_MASK_ || !addr) {
-        err = EINVAL;
-        goto fail;
-    }
     if (!addr) {
-        err = errno;
-        goto fail;
+        w->own = xenlend_span_make(&b->log, len, gpa);
+        if (!w->own) {
+            err = errno;
+            goto fail;
+        }
+        addr = w->own->addr;
     }
     w->borrower = b;
-    w->span = addr;
+    w->bound = bound;
+    w->addr = addr;
     w->gpa = gpa;
     w->len = len;
     w->cookie = cookie;
@@ -64,6 +63,8 @@ static struct xenlend_window *create(struct xenlend_borrower *b, bool own,
         goto fail;
     }
     w->id = k.id;
+    if (bound)
+        __atomic_fetch_add(&bound->windows, 1, __ATOMIC_RELAXED);
 
     pthread_mutex_lock(&b->lock);
     w->next = b->windows;
@@ -74,8 +75,8 @@ static struct xenlend_window *create(struct xenlend_borrower *b, bool own,
 fail:
     xenlend_log_error(&b->log, err, "making a window at %#llx, %#llx bytes",
                       (unsigned long long)gpa, (unsigned long long)len);
-    if (w && w->reservation)
-        munmap(w->reservation, len);
+    if (w)
+        xenlend_span_free(w->own);
     free(w);
     errno = err;
     return NULL;
@@ -86,7 +87,7 @@ struct xenlend_window *xenlend_window_create(struct xenlend_borrower *b,
                                              unsigned flags, unsigned policy,
                                              uint64_t cookie)
 {
-    return create(b, true, NULL, gpa, len, flags, policy, cookie);
+    return create(b, NULL, NULL, gpa, len, flags, policy, cookie);
 }
 
 struct xenlend_window *xenlend_window_create_at(struct xenlend_borrower *b,
@@ -95,7 +96,42 @@ struct xenlend_window *xenlend_window_create_at(struct xenlend_borrower *b,
                                                 unsigned policy,
                                                 uint64_t cookie)
 {
-    return create(b, false, addr, gpa, len, flags, policy, cookie);
+    if ((uintptr_t)addr & PAGE_MASK_ || !addr) {
+        xenlend_log_error(&b->log, EINVAL, "making a window: no span at %p",
+                          addr);
+        errno = EINVAL;
+        return NULL;
+    }
+    return create(b, addr, NULL, gpa, len, flags, policy, cookie);
+}
+
+struct xenlend_window *xenlend_window_bind(struct xenlend_borrower *b,
+                                           struct xenlend_span *span,
+                                           uint64_t offset, uint64_t gpa,
+                                           uint64_t len, unsigned flags,
+                                           unsigned policy, uint64_t cookie)
+{
+    int err = xenlend_range_check(offset, len, span->len);
+
+    if (err) {
+        xenlend_log_error(&b->log, err, "making a window over %#llx bytes at "
+                          "%#llx of a span of %#llx", (unsigned long long)len,
+                          (unsigned long long)offset,
+                          (unsigned long long)span->len);
+        errno = err;
+        return NULL;
+    }
+    return create(b, span->addr + offset, span, gpa, len, flags, policy,
+                  cookie);
+}
+
+void xenlend_window_forget(struct xenlend_window *w)
+{
+    if (w->own)
+        xenlend_span_forget(w->own);
+    if (w->bound)
+        __atomic_fetch_sub(&w->bound->windows, 1, __ATOMIC_RELAXED);
+    free(w);
 }
 
 int xenlend_window_destroy(struct xenlend_window *w)
@@ -121,16 +157,16 @@ int xenlend_window_destroy(struct xenlend_window *w)
         xenlend_log_error(&b->log, err, "destroying window %u", w->id);
     }
     /* Unmapping takes the pages back from the guest even then. */
-    if (w->reservation)
-        munmap(w->reservation, w->len);
-    free(w);
+    xenlend_span_free(w->own);
+    w->own = NULL;
+    xenlend_window_forget(w);
     errno = err;
     return err ? -1 : 0;
 }
 
 void *xenlend_window_addr(const struct xenlend_window *w)
 {
-    return w->span;
+    return w->addr;
 }
 
 uint64_t xenlend_window_gpa(const struct xenlend_window *w)
@@ -161,7 +197,7 @@ static int range_op(struct xenlend_window *w, unsigned long op,
         .size = sizeof(k), .id = w->id, .flags = flags, .offset = offset,
         .len = len,
     };
-    int err = xenlend_span_check(offset, len, w->len);
+    int err = xenlend_range_check(offset, len, w->len);
 
     if (!err && flags & ~XENLEND_POPULATE_WRITE)
         err = EINVAL;
@@ -201,7 +237,7 @@ int xenlend_window_resume(struct xenlend_window *w, uint64_t offset,
         .size = sizeof(k), .id = w->id, .offset = offset, .len = len,
         .action = action,
     };
-    int err = xenlend_span_check(offset, len, w->len);
+    int err = xenlend_range_check(offset, len, w->len);
 
     if (!err && action > XENLEND_RESUME_FAULT)
         err = EINVAL;
@@ -233,4 +269,29 @@ int xenlend_window_stats(struct xenlend_window *w, struct xenlend_stats *stats)
     }
     xenlend_stats_from_kernel(stats, &k);
     return 0;
+}
+
+static struct area area(const struct xenlend_window *w)
+{
+    return (struct area){
+        .log = &w->borrower->log, .addr = w->addr, .len = w->len,
+        .window = w->id,
+    };
+}
+
+void *xenlend_window_place(struct xenlend_window *w, uint64_t offset,
+                           uint64_t len, int prot, int flags, int fd,
+                           off_t fd_offset)
+{
+    struct area a = area(w);
+
+    return xenlend_area_place(&a, offset, len, prot, flags, fd, fd_offset);
+}
+
+int xenlend_window_remove(struct xenlend_window *w, uint64_t offset,
+                          uint64_t len)
+{
+    struct area a = area(w);
+
+    return xenlend_area_remove(&a, offset, len);
 }

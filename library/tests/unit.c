@@ -59,7 +59,7 @@ static xenlend_handle *handle(void)
 {
     xenlend_handle *h = calloc(1, sizeof(*h));
 
-    if (xenlend_log_init(&h->log, &logger))
+    if (xenlend_log_init(&h->log, &logger, 0))
         abort();
     h->fd = driver_device();
     return h;
@@ -67,28 +67,63 @@ static xenlend_handle *handle(void)
 
 static void spans(void)
 {
-    void *p;
+    struct log log = { .logger = &logger };
+    xenlend_span *s;
+    char *p;
+    int fd;
 
-    p = xenlend_span_reserve(16 * MIB, GPA);
-    ok(p && !((uintptr_t)p & (2 * MIB - 1)), "span: aligned as an aligned window is");
-    ok(mapped(p) && mapped((char *)p + 16 * MIB - PAGE), "span: there from end to end");
-    ok(!readable(p), "span: not accessible");
-    munmap(p, 16 * MIB);
-    p = xenlend_span_reserve(4 * MIB, GPA + 5 * PAGE);
-    ok(p && ((uintptr_t)p & (2 * MIB - 1)) == 5 * PAGE, "span: aligned as a crooked window is");
-    munmap(p, 4 * MIB);
-    p = xenlend_span_reserve(PAGE, GPA + 3 * PAGE);
-    ok(p && !((uintptr_t)p & (PAGE - 1)), "span: one page");
-    munmap(p, PAGE);
-    FAILS(ENOMEM, !xenlend_span_reserve(UINT64_MAX & ~(PAGE - 1), 0), "span: of the whole address space");
+    s = xenlend_span_reserve(&logger, 0, 16 * MIB, GPA);
+    p = xenlend_span_addr(s);
+    ok(s && p && !((uintptr_t)p & (2 * MIB - 1)), "span: aligned as an aligned window is");
+    ok(xenlend_span_len(s) == 16 * MIB, "span: says how long it is");
+    ok(mapped(p) && mapped(p + 16 * MIB - PAGE), "span: there from end to end");
+    ok(!readable(p) && !readable(p + 16 * MIB - PAGE), "span: not accessible");
 
-    ok(xenlend_span_check(0, PAGE, PAGE) == 0, "range: all of it");
-    ok(xenlend_span_check(0, 0, PAGE) == EINVAL, "range: nothing");
-    ok(xenlend_span_check(1, PAGE, 4 * PAGE) == EINVAL, "range: crooked offset");
-    ok(xenlend_span_check(0, PAGE + 1, 4 * PAGE) == EINVAL, "range: crooked length");
-    ok(xenlend_span_check(PAGE, 4 * PAGE, 4 * PAGE) == ERANGE, "range: one page too far");
-    ok(xenlend_span_check(4 * PAGE, PAGE, 4 * PAGE) == ERANGE, "range: behind");
-    ok(xenlend_span_check(PAGE, UINT64_MAX - PAGE + 1, 4 * PAGE) == ERANGE, "range: wraps around");
+    fd = memfd_create("buffer", 0);
+    if (ftruncate(fd, 8 * PAGE) || pwrite(fd, "xyz", 3, 2 * PAGE) != 3)
+        abort();
+    ok(xenlend_span_place(s, 5 * PAGE, PAGE, PROT_READ, MAP_SHARED, fd, 2 * PAGE) == p + 5 * PAGE &&
+       !memcmp(p + 5 * PAGE, "xyz", 3) && !readable(p + 4 * PAGE) && !readable(p + 6 * PAGE),
+       "span: place, where asked and only there");
+    FAILS(ERANGE, !xenlend_span_place(s, 16 * MIB - PAGE, 2 * PAGE, PROT_READ, MAP_SHARED, fd, 0),
+          "span: place beyond its end");
+    ok(!strncmp(last, "span: cannot place", 18) && last_err == ERANGE, "span: the message says so");
+    FAILS(ERANGE, !xenlend_span_place(s, -PAGE, 2 * PAGE, PROT_READ, MAP_SHARED, fd, 0), "span: place wraps around");
+    FAILS(EINVAL, !xenlend_span_place(s, 0, PAGE - 1, PROT_READ, MAP_SHARED, fd, 0), "span: place crooked");
+    FAILS(EINVAL, !xenlend_span_place(s, 0, PAGE, PROT_READ, MAP_SHARED | MAP_FIXED_NOREPLACE, fd, 0),
+          "span: place with MAP_FIXED_NOREPLACE");
+    FAILS(EINVAL, !xenlend_span_place(s, 0, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_GROWSDOWN, -1, 0),
+          "span: place with MAP_GROWSDOWN");
+    FAILS(EBADF, !xenlend_span_place(s, 0, PAGE, PROT_READ, MAP_SHARED, -1, 0), "span: mmap's error comes through");
+    FAILS(ERANGE, xenlend_span_remove(s, 16 * MIB, PAGE), "span: remove behind it");
+    FAILS(EINVAL, xenlend_span_remove(s, 0, 0), "span: remove nothing");
+    ok(readable(p + 5 * PAGE), "span: none of these took anything away");
+    ok(!xenlend_span_remove(s, 5 * PAGE, PAGE) && mapped(p + 5 * PAGE) && !readable(p + 5 * PAGE),
+       "span: removed, and still reserved");
+    ok(!xenlend_span_free(s) && !mapped(p) && !mapped(p + 16 * MIB - PAGE), "span: freed");
+    ok(!xenlend_span_free(NULL), "span: free NULL");
+    close(fd);
+
+    s = xenlend_span_reserve(&logger, 0, 4 * MIB, GPA + 5 * PAGE);
+    ok(s && ((uintptr_t)xenlend_span_addr(s) & (2 * MIB - 1)) == 5 * PAGE, "span: aligned as a crooked window is");
+    xenlend_span_free(s);
+    s = xenlend_span_reserve(&logger, 0, PAGE, GPA + 3 * PAGE);
+    ok(s && !((uintptr_t)xenlend_span_addr(s) & (PAGE - 1)), "span: one page");
+    xenlend_span_free(s);
+    FAILS(ENOMEM, !xenlend_span_reserve(&logger, 0, UINT64_MAX & ~(PAGE - 1), 0), "span: of the whole address space");
+    FAILS(ENOMEM, !xenlend_span_make(&log, UINT64_MAX & ~(2 * MIB - 1), 0), "span: and of nearly all of it");
+    FAILS(EINVAL, !xenlend_span_reserve(&logger, 0, 0, 0), "span: empty");
+    FAILS(EINVAL, !xenlend_span_reserve(&logger, 0, PAGE + 1, 0), "span: crooked length");
+    FAILS(EINVAL, !xenlend_span_reserve(&logger, 0, PAGE, 1), "span: like something crooked");
+    FAILS(EINVAL, !xenlend_span_reserve(&logger, 2, PAGE, 0), "span: unknown flag");
+
+    ok(xenlend_range_check(0, PAGE, PAGE) == 0, "range: all of it");
+    ok(xenlend_range_check(0, 0, PAGE) == EINVAL, "range: nothing");
+    ok(xenlend_range_check(1, PAGE, 4 * PAGE) == EINVAL, "range: crooked offset");
+    ok(xenlend_range_check(0, PAGE + 1, 4 * PAGE) == EINVAL, "range: crooked length");
+    ok(xenlend_range_check(PAGE, 4 * PAGE, 4 * PAGE) == ERANGE, "range: one page too far");
+    ok(xenlend_range_check(4 * PAGE, PAGE, 4 * PAGE) == ERANGE, "range: behind");
+    ok(xenlend_range_check(PAGE, UINT64_MAX - PAGE + 1, 4 * PAGE) == ERANGE, "range: wraps around");
 }
 
 static void device(void)
@@ -103,7 +138,7 @@ static void device(void)
         skip("open: no driver", "there is one");
         skip("open: the message says what to do", "there is one");
     }
-    FAILS(EINVAL, !xenlend_open(&logger, 1), "open: unknown flag");
+    FAILS(EINVAL, !xenlend_open(&logger, 2), "open: unknown flag");
     ok(xenlend_close(NULL) == 0 && xenlend_borrower_close(NULL) == 0 && xenlend_window_destroy(NULL) == 0,
        "close, destroy: NULL");
 
@@ -278,6 +313,133 @@ static void windows(void)
     close(fd);
 }
 
+/* A BAR's life: its window comes, goes and comes back elsewhere, its memory stays. */
+static void binding(void)
+{
+    xenlend_handle *h = handle();
+    xenlend_borrower *b = xenlend_borrower_open(h, 5, GPA, 64 * MIB, 0);
+    xenlend_span *s = xenlend_span_reserve(&logger, 0, 16 * MIB, 0);
+    xenlend_window *w, *w2;
+    struct driver_window *k;
+    int calls = driver_calls, status;
+    char *p = xenlend_span_addr(s);
+
+    FAILS(ERANGE, !xenlend_window_bind(b, s, 16 * MIB, GPA, PAGE, 0, 0, 0), "bind: behind the span");
+    FAILS(ERANGE, !xenlend_window_bind(b, s, 8 * MIB, GPA, 16 * MIB, 0, 0, 0), "bind: beyond its end");
+    FAILS(ERANGE, !xenlend_window_bind(b, s, -PAGE, GPA, 2 * PAGE, 0, 0, 0), "bind: offset wraps around");
+    FAILS(EINVAL, !xenlend_window_bind(b, s, 1, GPA, PAGE, 0, 0, 0), "bind: crooked offset");
+    FAILS(EINVAL, !xenlend_window_bind(b, s, 0, GPA, 0, 0, 0, 0), "bind: empty");
+    FAILS(EINVAL, !xenlend_window_bind(b, s, 0, GPA + 1, PAGE, 0, 0, 0), "bind: crooked gpa");
+    FAILS(EINVAL, !xenlend_window_bind(b, s, 0, -MIB, 2 * MIB, 0, 0, 0), "bind: gpa wraps around");
+    ok(driver_calls == calls, "bind: none of these reached the driver");
+    driver_fail = EEXIST;
+    FAILS(EEXIST, !xenlend_window_bind(b, s, 0, GPA, 16 * MIB, 0, 0, 0), "bind: driver's error comes through");
+
+    xenlend_span_place(s, 0, 4 * MIB, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    strcpy(p + 3 * MIB, "kept");
+    w = xenlend_window_bind(b, s, 0, GPA, 16 * MIB, XENLEND_WINDOW_WRITE, XENLEND_POLICY_FAULT, 7);
+    k = &driver_windows[driver_n_windows - 1];
+    ok(w && k->live && k->w.addr == (uintptr_t)p && k->w.gpa == GPA && k->w.len == 16 * MIB &&
+       k->w.flags == LENDDEV_WINDOW_WRITE && k->w.policy == LENDDEV_POLICY_FAULT && k->w.cookie == 7,
+       "bind: the driver got what was asked for");
+    ok(xenlend_window_addr(w) == p && xenlend_window_gpa(w) == GPA, "bind: the window is over the span");
+    FAILS(EBUSY, xenlend_span_free(s), "bind: a span under a window is not freed");
+    ok(!strcmp(p + 3 * MIB, "kept"), "bind: and nothing of it is gone");
+    ok(!xenlend_window_destroy(w) && !k->live && mapped(p + 16 * MIB - PAGE) && readable(p + 3 * MIB) &&
+       !strcmp(p + 3 * MIB, "kept"), "unbind: the contents stay");
+
+    w = xenlend_window_bind(b, s, 0, GPA + 32 * MIB, 16 * MIB, 0, 0, 0);
+    k = &driver_windows[driver_n_windows - 1];
+    ok(w && k->live && k->w.gpa == GPA + 32 * MIB && k->w.addr == (uintptr_t)p && !strcmp(p + 3 * MIB, "kept"),
+       "rebound elsewhere, with the contents");
+    w2 = xenlend_window_bind(b, s, 2 * MIB, GPA + 8 * MIB, 2 * MIB, 0, 0, 0);
+    k = &driver_windows[driver_n_windows - 1];
+    ok(w2 && k->w.addr == (uintptr_t)p + 2 * MIB && k->w.len == 2 * MIB && xenlend_window_addr(w2) == p + 2 * MIB,
+       "bind: a part of it, at the same time");
+    ok(xenlend_window_place(w2, MIB, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == p + 3 * MIB && !p[3 * MIB],
+       "place in a part: counted from the window's start");
+    FAILS(ERANGE, !xenlend_window_place(w2, 2 * MIB, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0),
+          "place in a part: not outside, though the span goes on");
+    ok(!xenlend_window_destroy(w2), "the part's window goes");
+    FAILS(EBUSY, xenlend_span_free(s), "... the other holds the span");
+    if (!fork()) {
+        xenlend_borrower_close(b);
+        _exit(mapped(p) && !xenlend_span_free(s) ? 0 : 1);
+    }
+    wait(&status);
+    ok(!status && mapped(p) && driver_windows[driver_n_windows - 2].live, "fork: the child frees its copy of the span only");
+    driver_fail = ENODEV;
+    ok(xenlend_window_destroy(w) == -1 && errno == ENODEV && mapped(p), "unbind: a failure is reported, the span stays");
+    w = xenlend_window_bind(b, s, 0, GPA, PAGE, 0, 0, 0);
+    ok(w != NULL, "bound again");
+    xenlend_borrower_close(b);
+    ok(mapped(p) && !xenlend_span_free(s) && !mapped(p), "borrower_close: its windows let go of the span");
+    xenlend_close(h);
+}
+
+/* Runs fn with stderr in a file; returns how many bytes it wrote there. */
+static long on_stderr(void (*fn)(unsigned flags), unsigned flags)
+{
+    int was = dup(2), f = memfd_create("stderr", 0);
+    long n;
+
+    fflush(stderr);
+    dup2(f, 2);
+    fn(flags);
+    fflush(stderr);
+    dup2(was, 2);
+    n = lseek(f, 0, SEEK_END);
+    close(was);
+    close(f);
+    return n;
+}
+
+static int failures;
+static void fail_everywhere(unsigned flags)
+{
+    int fd = driver_borrower();
+    xenlend_borrower *b = xenlend_borrower_from_fd(NULL, flags, fd);
+    xenlend_span *s = xenlend_span_reserve(NULL, flags, PAGE, 0);
+    xenlend_window *w = xenlend_window_bind(b, s, 0, GPA, PAGE, 0, 0, 0);
+    xenlend_handle *h = calloc(1, sizeof(*h));
+    xenlend_borrower *b2;
+
+    failures = !xenlend_span_reserve(NULL, flags, 1, 0);
+    failures += !xenlend_span_place(s, PAGE, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    failures += !!xenlend_span_free(s);
+    failures += !xenlend_window_create(b, 1, PAGE, 0, 0, 0);
+    failures += !xenlend_window_create_at(b, NULL, GPA, PAGE, 0, 0, 0);
+    failures += !xenlend_window_bind(b, s, PAGE, GPA, PAGE, 0, 0, 0);
+    failures += !xenlend_window_place(w, PAGE, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    failures += !!xenlend_window_zap(w, PAGE, PAGE, NULL);
+    failures += !xenlend_borrower_from_fd(NULL, flags, 0);
+    h->fd = driver_device();
+    if (xenlend_log_init(&h->log, NULL, flags))
+        abort();
+    failures += !xenlend_borrower_open(h, 6, GPA, MIB, 0);
+    b2 = xenlend_borrower_open(h, 5, GPA, MIB, 0);
+    failures += !xenlend_window_create(b2, 1, PAGE, 0, 0, 0);
+    xenlend_borrower_close(b2);
+    xenlend_close(h);
+    xenlend_borrower_close(b);
+    xenlend_span_free(s);
+    close(fd);
+}
+
+static void quiet(void)
+{
+    xenlend_span *s;
+
+    ok(on_stderr(fail_everywhere, 0) > 400 && failures == 11, "by default errors go to stderr");
+    ok(on_stderr(fail_everywhere, XENLEND_QUIET) == 0 && failures == 11, "quiet: the same errors, nothing on stderr");
+    last[0] = 0;
+    ok(!xenlend_open(&logger, XENLEND_QUIET) || !access("/dev/xen/lend", F_OK), "quiet: open");
+    s = xenlend_span_reserve(&logger, XENLEND_QUIET, PAGE, 0);
+    FAILS(ERANGE, xenlend_span_remove(s, PAGE, PAGE), "quiet: errno is as ever");
+    ok(!last[0], "quiet: nor to the logger");
+    xenlend_span_free(s);
+}
+
 static void events(void)
 {
     xenlend_handle *h = handle();
@@ -368,6 +530,8 @@ int main(void)
     device();
     from_fd();
     windows();
+    binding();
+    quiet();
     events();
     passing();
     return tap_end();
