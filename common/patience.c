@@ -42,5 +42,7 @@ int patience_over(struct patience *p, xenlend_window *w)
     if (read(p->fd, &ticks, sizeof(ticks)) < 0)
         return errno == EAGAIN ? 0 : -1;
     p->waiting = false;
+    if (!w)
+        return 0;
     return xenlend_window_resume(w, 0, xenlend_window_len(w), XENLEND_RESUME_RETRY, &count);
 }

@@ -26,7 +26,10 @@ void patience_fini(struct patience *p);
  */
 bool patience_begin(struct patience *p, const struct xenlend_event *e);
 
-/* The time is over: lets all vCPUs that are held in the window try again.  Returns 0, or -1 with errno set. */
+/*
+ * The time is over: lets all vCPUs that are held in the window try again; NULL: there is none any more, and they went on
+ * when it ended.  Returns 0, or -1 with errno set.
+ */
 int patience_over(struct patience *p, xenlend_window *w);
 
 #endif

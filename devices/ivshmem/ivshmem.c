@@ -4,7 +4,6 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include <xentoollog.h>
 
@@ -13,7 +12,17 @@
 #include "ivshmem.h"
 
 #define REGISTERS_SIZE  256
-#define BIG             ((uint64_t)2 << 20)
+
+/*
+ * Where the guest may put BAR 2.  What is memory there, or another window, Xen
+ * refuses; no guest can have an address beyond the end.
+ */
+#define HOLE_START      ((uint64_t)1 << 20)     /* not into legacy devices */
+#define HOLE_END        ((uint64_t)1 << 52)
+/* I/O APIC, HPET, local APIC, Xen's special pages, firmware: a window over one
+ * would take it away from the guest. */
+#define FIXED_START     0xfec00000ull
+#define FIXED_END       ((uint64_t)1 << 32)
 
 struct ivshmem {
     xentoollog_logger *logger;
@@ -21,8 +30,7 @@ struct ivshmem {
     xenlend_handle *lend;
     xenlend_borrower *borrower;
     xenlend_window *window;
-    char *span, *reservation;
-    uint64_t reserved;
+    xenlend_span *span;
     struct ioreq_server *server;
     struct pci_function *fn;
     struct patience patience;
@@ -50,17 +58,24 @@ static const struct pci_bar_ops registers = {
 };
 
 /* BAR 2 */
+static bool in_hole(uint64_t addr, uint64_t size)
+{
+    return addr >= HOLE_START && addr < HOLE_END && size <= HOLE_END - addr &&
+           (addr >= FIXED_END ||
+            (addr < FIXED_START && size <= FIXED_START - addr));
+}
+
 static int memory_map(void *opaque, uint64_t addr)
 {
     struct ivshmem *dev = opaque;
 
-    if (addr != dev->config.address) {
-        errno = ERANGE;
+    if (!in_hole(addr, dev->config.size)) {
+        errno = dev->map_error = ERANGE;
         return -1;
     }
-    dev->window = xenlend_window_create_at(dev->borrower, dev->span, addr,
-                                           dev->config.size, dev->config.flags,
-                                           dev->config.policy, dev->config.slot);
+    dev->window = xenlend_window_bind(dev->borrower, dev->span, 0, addr,
+                                      dev->config.size, dev->config.flags,
+                                      dev->config.policy, dev->config.slot);
     dev->map_error = dev->window ? 0 : errno;
     return dev->window ? 0 : -1;
 }
@@ -78,21 +93,26 @@ static const struct pci_bar_ops memory = {
     .map = memory_map, .unmap = memory_unmap,
 };
 
-/* Address space of the window's size, in step with it modulo 2 MiB. */
-static int reserve(struct ivshmem *dev)
+/*
+ * The right to lend anywhere in the hole.  The handle's logger hears of what
+ * is wrong here; later the guest decides how often something is, and the bus
+ * counts what it says of that.
+ */
+static int borrow(struct ivshmem *dev)
 {
-    uint64_t align = dev->config.size >= BIG ? BIG : XENLEND_PAGE_SIZE;
+    xenlend_borrower *b;
+    int err;
 
-    dev->reserved = dev->config.size + align - XENLEND_PAGE_SIZE;
-    dev->reservation = mmap(NULL, dev->reserved, PROT_NONE, MAP_PRIVATE |
-                            MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (dev->reservation == MAP_FAILED) {
-        dev->reservation = NULL;
+    b = xenlend_borrower_open(dev->lend, dev->config.domid, HOLE_START,
+                              HOLE_END - HOLE_START, 1);
+    if (!b)
         return -1;
-    }
-    dev->span = dev->reservation +
-                (-(uintptr_t)dev->reservation & (align - 1));
-    return 0;
+    dev->borrower = xenlend_borrower_from_fd(NULL, XENLEND_QUIET,
+                                             xenlend_borrower_fd(b));
+    err = errno;
+    xenlend_borrower_close(b);
+    errno = err;
+    return dev->borrower ? 0 : -1;
 }
 
 static int check(const struct ivshmem_config *c)
@@ -133,11 +153,10 @@ struct ivshmem *ivshmem_open(xentoollog_logger *logger,
         return NULL;
     }
     dev->lend = xenlend_open(logger, 0);
-    if (!dev->lend || reserve(dev))
+    if (!dev->lend)
         goto fail;
-    dev->borrower = xenlend_borrower_open(dev->lend, config->domid,
-                                          config->address, config->size, 1);
-    if (!dev->borrower)
+    dev->span = xenlend_span_reserve(NULL, XENLEND_QUIET, config->size, 0);
+    if (!dev->span || borrow(dev))
         goto fail;
     dev->server = ioreq_server_new(logger, config->domid);
     if (!dev->server)
@@ -178,14 +197,13 @@ void ivshmem_close(struct ivshmem *dev)
     xenlend_borrower_close(dev->borrower);
     xenlend_close(dev->lend);
     patience_fini(&dev->patience);
-    if (dev->reservation)
-        munmap(dev->reservation, dev->reserved);
+    xenlend_span_free(dev->span);
     free(dev);
 }
 
 void *ivshmem_span(const struct ivshmem *dev)
 {
-    return dev->span;
+    return xenlend_span_addr(dev->span);
 }
 
 uint64_t ivshmem_size(const struct ivshmem *dev)
@@ -198,32 +216,16 @@ xenlend_window *ivshmem_window(const struct ivshmem *dev)
     return dev->window;
 }
 
-static int range(const struct ivshmem *dev, uint64_t offset, uint64_t len)
-{
-    if ((offset | len) % XENLEND_PAGE_SIZE || !len)
-        errno = EINVAL;
-    else if (offset >= dev->config.size || len > dev->config.size - offset)
-        errno = ERANGE;
-    else
-        return 0;
-    return -1;
-}
-
 void *ivshmem_place(struct ivshmem *dev, uint64_t offset, uint64_t len,
                     int prot, int flags, int fd, off_t fd_offset)
 {
-    void *p;
-
-    if (range(dev, offset, len))
-        return NULL;
-    p = mmap(dev->span + offset, len, prot, flags | MAP_FIXED, fd, fd_offset);
-    return p == MAP_FAILED ? NULL : p;
+    return xenlend_span_place(dev->span, offset, len, prot, flags, fd,
+                              fd_offset);
 }
 
 int ivshmem_remove(struct ivshmem *dev, uint64_t offset, uint64_t len)
 {
-    return ivshmem_place(dev, offset, len, PROT_NONE, MAP_PRIVATE |
-                         MAP_ANONYMOUS | MAP_NORESERVE, -1, 0) ? 0 : -1;
+    return xenlend_span_remove(dev->span, offset, len);
 }
 
 void ivshmem_pollfds(const struct ivshmem *dev, struct pollfd *fds)
@@ -271,7 +273,7 @@ int ivshmem_dispatch(struct ivshmem *dev)
 
     if (ioreq_server_dispatch(dev->server))
         return -1;
-    if (dev->window && patience_over(&dev->patience, dev->window))
+    if (patience_over(&dev->patience, dev->window))
         return -1;
     /* A few: the caller has signals to look after, and poll() says of more. */
     n = xenlend_read_events(dev->borrower, e, 16, 0);

@@ -11,11 +11,12 @@
  *
  * Both BARs are assigned and enabled from the start, as by a firmware, so that
  * a guest without any PCI code can use them.  BAR 2 is a window while the
- * guest lets the function decode memory and leaves the BAR where it was.
- * While it does not, accesses there give ones and pages that were lent are
- * taken back; what is in the span stays, and is there again when the guest
- * turns decoding on.  A BAR 2 that the guest moves elsewhere decodes nothing:
- * the right to lend covers one range only.
+ * guest lets the function decode memory.  While it does not, accesses there
+ * give ones and pages that were lent are taken back; what is in the span
+ * stays, and is there again when the guest turns decoding on, also when it has
+ * moved the BAR meanwhile: the right to lend covers all that is neither the
+ * guest's memory nor below 1 MiB nor from 0xfec00000 up to 4 GiB.  In a place
+ * that cannot be had BAR 2 decodes nothing, until the guest moves it again.
  */
 #ifndef DEVICES_IVSHMEM_H
 #define DEVICES_IVSHMEM_H

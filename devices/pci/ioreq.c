@@ -23,6 +23,7 @@
 #define PAGE_SIZE_      4096u
 #define PCI_PORTS_FIRST 0xcf8
 #define PCI_PORTS_LAST  0xcff
+#define MAX_REQUESTS    64      /* of one dispatch */
 
 struct ioreq_server {
     xentoollog_logger *logger;
@@ -175,7 +176,10 @@ int ioreq_server_dispatch(struct ioreq_server *s)
 {
     struct pollfd p = { .fd = xenevtchn_fd(s->xce), .events = POLLIN };
 
-    while (poll(&p, 1, 0) > 0 && p.revents & POLLIN) {
+    /* A few: vCPUs that never stop asking shall not keep the caller from its
+     * signals, and poll() says of more. */
+    for (unsigned n = 0; n < MAX_REQUESTS && poll(&p, 1, 0) > 0 &&
+         p.revents & POLLIN; n++) {
         int port = xenevtchn_pending(s->xce);
 
         if (port < 0)

@@ -31,7 +31,8 @@ int ioreq_server_start(struct ioreq_server *server);
 
 /* A descriptor that is readable when there is work, for ... */
 int ioreq_server_fd(const struct ioreq_server *server);
-/* ... this.  Never waits.  Returns 0, or -1 with errno set. */
+/* ... this.  Never waits, and ends after some of it, however fast the guest
+ * makes more.  Returns 0, or -1 with errno set. */
 int ioreq_server_dispatch(struct ioreq_server *server);
 
 /*

@@ -11,6 +11,8 @@
 /* No guest can have an address beyond. */
 #define ADDRESS_END ((uint64_t)1 << 52)
 
+#define MAX_MESSAGES 10         /* of one function, about its guest */
+
 struct bar {
     uint64_t size;              /* 0: none here */
     unsigned flags;
@@ -28,6 +30,7 @@ struct pci_function {
     uint8_t writable[PCI_CFG_SPACE_SIZE];
     unsigned caps_end, last_cap;
     struct bar bars[PCI_STD_NUM_BARS];
+    unsigned messages;
 };
 
 struct pci_bus {
@@ -37,16 +40,21 @@ struct pci_bus {
 
 static void message(struct pci_function *fn, const char *fmt, ...)
 {
+    static const char no_more[] = " (no more of these)";
     char text[160];
     va_list al;
     int n;
 
-    if (!fn->bus->host.message)
+    /* A guest can make any number of these. */
+    if (!fn->bus->host.message || fn->messages == MAX_MESSAGES)
         return;
+    fn->messages++;
     n = snprintf(text, sizeof(text), "00:%02x.0: ", fn->slot);
     va_start(al, fmt);
-    vsnprintf(text + n, sizeof(text) - n, fmt, al);
+    vsnprintf(text + n, sizeof(text) - n - sizeof(no_more) + 1, fmt, al);
     va_end(al);
+    if (fn->messages == MAX_MESSAGES)
+        strcat(text, no_more);
     fn->bus->host.message(fn->bus->host.opaque, text);
 }
 

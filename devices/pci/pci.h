@@ -25,7 +25,8 @@ struct pci_host {
      */
     int (*claim)(void *opaque, uint64_t addr, uint64_t size);
     void (*release)(void *opaque, uint64_t addr, uint64_t size);
-    /* For messages about what the guest does; may be NULL. */
+    /* For messages about what the guest does, at most ten of a function; may
+     * be NULL. */
     void (*message)(void *opaque, const char *text);
     void *opaque;
 };

@@ -12,6 +12,7 @@
 static char trace[1024];
 static int refuse;
 static char last[200];
+static unsigned messages;
 
 static void decoded(char sign, uint64_t addr, uint64_t size)
 {
@@ -37,6 +38,7 @@ static void message(void *opaque, const char *text)
 {
     (void)opaque;
     snprintf(last, sizeof(last), "%s", text);
+    messages++;
 }
 static const struct pci_host host = { .claim = claim, .release = release, .message = message };
 
@@ -176,6 +178,28 @@ int main(void)
     refuse = 0;
     wr(0x1c, 4, 2);
     ok(traced("M200000000/2 "), "moved back, it decodes");
+    refuse = 1;
+    wr(4, 2, 0);
+    wr(4, 2, 2);
+    ok(traced("-d1230000/100 U200000000/2 "), "on again, and the place is taken meanwhile");
+    refuse = 0;
+    wr(0x1c, 4, 4);
+    ok(traced("M400000000/2 "), "moved to where nothing is, it decodes");
+    wr(4, 2, 0);
+    wr(0x1c, 4, 2);
+    wr(4, 2, 2);
+    ok(traced("U400000000/2 +d1230000/100 M200000000/2 "), "moved while it was off: only the new place");
+
+    /* A guest that does it again and again */
+    refuse = 1;
+    for (int i = 0; i < 1000; i++)
+        wr(0x1c, 4, 3 + i);
+    eq(messages, 10, "1000 refusals: ten messages");
+    ok(strstr(last, "00:03.0") && strstr(last, " (no more of these)"), "... the last says that it is the last");
+    trace[0] = 0;
+    refuse = 0;
+    wr(0x1c, 4, 2);
+    ok(traced("M200000000/2 "), "and in a good place it decodes");
 
     cap = pci_capability_add(fn, 0x11, 12);
     cap2 = pci_capability_add(fn, 9, 17);
