@@ -42,6 +42,8 @@ enum {
 	GOP_SPIN_TAG,	/* addr, pages, stride of tags: writes and checks own tags in each page until stopped -> rounds, wrong */
 	GOP_RACE,	/* addr, pages, parties, kind: all parties access each page at the same moment -> sum */
 	GOP_FUZZ,	/* seed, FUZZ_*, other domain, slots: random doings until stopped; progress counts, last: forbidden successes */
+	GOP_CONFIG,	/* configuration address, write?, u32 -> what was read */
+	GOP_SPIN_CONFIG,/* configuration address, two u32, addr: writes them in turn and reads addr until stopped -> rounds */
 	GOP_NR
 };
 

@@ -345,6 +345,34 @@ static void op_spin_write(struct mailbox_cpu *m)
 	m->ret[0] = n;
 }
 
+/* By ports 0xcf8 and 0xcfc.  Two vCPUs that do it at a time disturb each other, as on any machine. */
+static u32 config(u32 address, int write, u32 value)
+{
+	asm volatile("outl %0, %w1" :: "a"(0x80000000u | address), "Nd"(0xcf8) : "memory");
+	if (write)
+		asm volatile("outl %0, %w1" :: "a"(value), "Nd"(0xcfc) : "memory");
+	else
+		asm volatile("inl %w1, %0" : "=a"(value) : "Nd"(0xcfc) : "memory");
+	return value;
+}
+
+static void op_config(struct mailbox_cpu *m)
+{
+	m->ret[0] = config(m->arg[0], m->arg[1], m->arg[2]);
+}
+
+static void op_spin_config(struct mailbox_cpu *m)
+{
+	u64 n;
+
+	for (n = 0; !m->stop; n++) {
+		config(m->arg[0], 1, m->arg[1 + (n & 1)]);
+		m->last = AT(u64, m->arg[3]);
+		m->progress = n;
+	}
+	m->ret[0] = n;
+}
+
 static void op_spin_tag(struct mailbox_cpu *m)
 {
 	u64 a, i, rounds = 0, wrong = 0, off = this_cpu()->id * 8 + 16;
@@ -399,6 +427,7 @@ static void (*const ops[GOP_NR])(struct mailbox_cpu *) = {
 	[GOP_STACK] = op_stack, [GOP_FETCH] = op_fetch, [GOP_MAP] = op_map, [GOP_HYPERCALL] = op_hypercall,
 	[GOP_TOUCH] = op_touch, [GOP_FILL] = op_fill, [GOP_CHECK] = op_check, [GOP_SPIN_READ] = op_spin_read,
 	[GOP_SPIN_ADD] = op_spin_add, [GOP_SPIN_WRITE] = op_spin_write, [GOP_SPIN_TAG] = op_spin_tag, [GOP_RACE] = op_race,
+	[GOP_CONFIG] = op_config, [GOP_SPIN_CONFIG] = op_spin_config,
 };
 
 /* The race's barrier starts again with operation GOP_NOP on any vCPU. */

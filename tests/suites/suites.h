@@ -52,13 +52,14 @@ struct suite {
 	X(dirty, 400, DRIVER) \
 	X(process, 500, DRIVER) \
 	X(hold, 400, DRIVER) \
-	X(charge, 300, DRIVER) \
+	X(charge, 300, LONG | DRIVER) \
 	X(hang, 500, LONG | DRIVER) \
 	X(soak, 300, LONG | DRIVER) \
 	X(storm, 300, LONG | DRIVER) \
 	X(leak, 600, LONG | DRIVER) \
 	X(library, 200, DRIVER) \
 	X(tools, 300, LONG | DRIVER) \
+	X(bar, 600, PV_ONLY | LONG | DRIVER) \
 	X(linux, 600, PV_ONLY | DRIVER) \
 	X(fuzz, 240, 0)
 
