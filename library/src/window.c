@@ -25,8 +25,9 @@ static int check(uint64_t gpa, uint64_t len, unsigned flags, unsigned policy)
 
 /* addr NULL: a new span */
 static struct xenlend_window *create(struct xenlend_borrower *b, char *addr,
-                                     struct xenlend_span *bound, uint64_t gpa, uint64_t len,
-                                     unsigned flags, unsigned policy,
+                                     struct xenlend_span *bound, uint64_t gpa,
+                                     uint64_t len, unsigned flags,
+                                     unsigned policy,
                                      uint64_t cookie)
 {
     struct lenddev_window k = {
