@@ -107,6 +107,10 @@ void suite_linux(void)
 	at("ending");
 	m[1] = 1;
 	ok(wait_word(0, 2, 120) && m[0] == 2, "the guest found everything as it had left it, %lu passes (%lu)", (long)m[4], (long)m[5]);
+	at("a BAR that Linux moves");
+	rc = wait_word(8, 1, 60);
+	ok(rc && m[8] == 1, "Linux gives the device another address, and all of its memory is there (%lu)", (long)m[8]);
+	ok(m[6] && m[7] && m[6] != m[7], "... the BAR was at %#lx and is at %#lx", (long)m[6], (long)m[7]);
 	eq(m[2], m[3] + mine, "no LOCKed add of guest (%lu) or lender (%lu) was lost", (long)m[3], (long)mine);
 	for (i = 0; i < 300 && !sh("xl domid xltest-linux >/dev/null 2>&1"); i++)
 		usleep(100000);
