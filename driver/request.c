@@ -50,6 +50,7 @@ void xlend_queue_init(struct xlend_queue *q,
 	INIT_LIST_HEAD(&q->held);
 	INIT_LIST_HEAD(&q->idle);
 	q->nr_held = 0;
+	q->parked = false;
 	q->wake = wake;
 }
 
@@ -71,8 +72,9 @@ static void xlend_queue_hold(struct xlend_queue *q, struct xlend_request *r)
 {
 	lockdep_assert_held(&q->lock);
 
+	if (!r->is_held)
+		WRITE_ONCE(q->nr_held, q->nr_held + 1);
 	r->is_held = true;
-	WRITE_ONCE(q->nr_held, q->nr_held + 1);
 	list_move_tail(&r->node, &q->held);
 }
 
@@ -121,7 +123,7 @@ void xlend_request_enqueue(struct xlend_request *r, struct xlend_queue *q,
 	r->slot = slot;
 	r->again = false;
 	r->resumed = false;
-	if (held) {
+	if (held || q->parked) {
 		xlend_queue_hold(q, r);
 	} else {
 		list_add_tail(&r->node, &q->waiting);
@@ -203,6 +205,9 @@ unsigned int xlend_queue_resume(struct xlend_queue *q, unsigned long first,
 		if (first <= r->slot && r->slot <= last)
 			r->again = true;
 	list_for_each_entry_safe(r, next, &q->held, node) {
+		/* For nobody to look at. */
+		if (q->parked)
+			break;
 		if (r->slot < first || last < r->slot)
 			continue;
 		xlend_queue_unhold(q, r);
@@ -216,8 +221,11 @@ unsigned int xlend_queue_resume(struct xlend_queue *q, unsigned long first,
 }
 
 /**
- * xlend_queue_park - hold all that waits: there are no workers any more
+ * xlend_queue_park - hold all there is and all that comes: there are no workers
  * @q: the queue
+ *
+ * Also what workers have that hang: should one come back, it finds its request
+ * answered, or it is the first to answer it.
  *
  * Context: process, interrupts on.
  */
@@ -226,7 +234,10 @@ void xlend_queue_park(struct xlend_queue *q)
 	struct xlend_request *r, *next;
 
 	spin_lock_irq(&q->lock);
+	q->parked = true;
 	list_for_each_entry_safe(r, next, &q->waiting, node)
+		xlend_queue_hold(q, r);
+	list_for_each_entry_safe(r, next, &q->active, node)
 		xlend_queue_hold(q, r);
 	spin_unlock_irq(&q->lock);
 }
@@ -388,15 +399,20 @@ void xlend_turn_move(struct xlend_turn *t)
  */
 void xlend_turn_back(struct xlend_turn *t)
 {
+	struct xlend_queue *q = t->queue;
 	struct xlend_request *r = t->r;
 
 	spin_lock_irq(&r->lock);
 	if (xlend_turn_mine(t)) {
 		r->copy = t->copy;
-		spin_lock(&t->queue->lock);
-		list_move(&r->node, &t->queue->waiting);
-		xlend_queue_wake(t->queue);
-		spin_unlock(&t->queue->lock);
+		spin_lock(&q->lock);
+		if (q->parked) {
+			xlend_queue_hold(q, r);
+		} else {
+			list_move(&r->node, &q->waiting);
+			xlend_queue_wake(q);
+		}
+		spin_unlock(&q->lock);
 	}
 	spin_unlock_irq(&r->lock);
 }
@@ -417,7 +433,7 @@ enum xlend_hold xlend_turn_hold(struct xlend_turn *t)
 	spin_lock_irq(&r->lock);
 	if (xlend_turn_mine(t)) {
 		spin_lock(&q->lock);
-		if (r->again) {
+		if (r->again && !q->parked) {
 			r->again = false;
 			rc = XLEND_HOLD_AGAIN;
 		} else {

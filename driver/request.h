@@ -39,6 +39,7 @@ struct xlend_server;
  * @held: for xlend_queue_resume() or an answer
  * @idle: workers without a request
  * @nr_held: length of @held; may be read without the lock
+ * @parked: there are no workers any more: what would wait is held
  * @wake: called with a worker that was taken out of @idle, under the lock
  */
 struct xlend_queue {
@@ -48,6 +49,7 @@ struct xlend_queue {
 	struct list_head held;
 	struct list_head idle;
 	unsigned int nr_held;
+	bool parked;
 	void (*wake)(struct list_head *worker);
 };
 

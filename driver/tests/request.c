@@ -9,9 +9,10 @@
 #include <unistd.h>
 
 #define V FAKE_VCPUS
+#define FAR (1UL << 20)
 
 static struct xlend_server *s;
-static struct xlend_queue q[2];
+static struct xlend_queue q[3];
 static bool closed;		/* requests are answered by the dispatcher */
 static unsigned int woken;
 
@@ -20,7 +21,7 @@ static void wake(struct list_head *worker)
 	__atomic_add_fetch(&woken, 1, __ATOMIC_RELAXED);
 }
 
-/* Even slots are of one window, odd ones of another. */
+/* Even slots are of one window, odd ones of another, those from FAR on of a third. */
 static void dispatch(struct xlend_request *r)
 {
 	unsigned long slot = r->req.addr >> PAGE_SHIFT;
@@ -28,7 +29,7 @@ static void dispatch(struct xlend_request *r)
 	if (READ_ONCE(closed))
 		xlend_request_finish(r, 77);
 	else
-		xlend_request_enqueue(r, &q[slot % 2], slot, false);
+		xlend_request_enqueue(r, &q[slot < FAR ? slot % 2 : 2], slot, false);
 }
 
 static void setup(void)
@@ -36,6 +37,7 @@ static void setup(void)
 	closed = false;
 	xlend_queue_init(&q[0], wake);
 	xlend_queue_init(&q[1], wake);
+	xlend_queue_init(&q[2], wake);
 	s = calloc(1, sizeof(*s) + V * sizeof(s->requests[0]));
 	xlend_server_init(s, FAKE_DOMID, V, dispatch);
 	memset(fake_page, 0, sizeof(fake_page));
@@ -162,10 +164,32 @@ static void cases(void)
 	eq(q[0].nr_held, 0, "... and not held any more");
 	fault(2, 8);
 	eq(xlend_queue_answer(s, &q[0], 0, 100, true, fives, NULL), 0, "what only waits is not answered as held");
-	xlend_queue_park(&q[0]);
-	eq(q[0].nr_held, 1, "without workers all is held");
-	eq(xlend_queue_answer(s, &q[0], 0, 100, true, fives, NULL), 1, "... and can be answered");
+	xlend_queue_answer(s, &q[0], 0, 100, false, fives, NULL);
 	fake_answered(2, &data);
+
+	/* a queue that has lost its workers, one of which hangs */
+	{
+		struct xlend_turn late;
+
+		fault(4, FAR);
+		late = take(&q[2]);
+		fault(5, FAR + 1);
+		xlend_queue_park(&q[2]);
+		eq(q[2].nr_held, 2, "what a worker has that hangs is held, too");
+		eq(xlend_queue_resume(&q[2], 0, ~0UL), 0, "nothing is resumed, for nobody to take");
+		eq(q[2].nr_held, 2, "... all is held still");
+		xlend_turn_back(&late);
+		eq(q[2].nr_held, 2, "what the worker gives back is held, once");
+		ok(xlend_turn_hold(&late) == XLEND_HOLD_HELD && q[2].nr_held == 2, "... what it wants held, too");
+		eq(xlend_queue_answer(s, &q[2], 0, ~0UL, true, fives, NULL), 2, "both can be answered");
+		ok(!xlend_turn_answer(&late, 0), "... and the worker comes too late");
+		ok(fake_answered(4, &data) && data == 5 && fake_answered(5, &data) && data == 5, "... for both");
+		eq(q[2].nr_held, 0, "none is left");
+		fault(4, FAR);
+		eq(q[2].nr_held, 1, "what comes after that is held at once");
+		eq(xlend_queue_answer(s, &q[2], 0, ~0UL, true, fives, NULL), 1, "... and answered");
+		fake_answered(4, &data);
+	}
 
 	/* moving */
 	fault(3, 10);

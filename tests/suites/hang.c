@@ -11,10 +11,11 @@
 #define PAGES	64
 #define HANGING	32	/* from here on */
 
-enum ending { DESTROY, CLOSE, KILL, KILL_OTHER_HOLDS, SERVER, BORROWER, NR_ENDINGS };
+enum ending { DESTROY, CLOSE, KILL, KILL_OTHER_HOLDS, KILL_AND_HOLD, SERVER, BORROWER, NR_ENDINGS };
 static const char *const endings[] = {
 	"the window is destroyed", "the descriptor is closed", "the process is killed",
 	"the process is killed while another has the descriptor",
+	"the process is killed, and its window's policy is to hold",
 	"the ioreq server is destroyed behind the driver's back", "the borrower is destroyed",
 };
 
@@ -32,7 +33,7 @@ static int fuse_span(uint8_t *span)
 }
 
 /* A process that lends from the file system, and then does as it is told; fd: an inherited descriptor, or -1. */
-static pid_t lender(uint32_t domid, int fd, int *say)
+static pid_t lender(uint32_t domid, int fd, unsigned policy, int *say)
 {
 	int to[2], from[2];
 	char c;
@@ -51,7 +52,7 @@ static pid_t lender(uint32_t domid, int fd, int *say)
 		close(to[1]);
 		if (fd < 0 || fuse_span(span))
 			_exit(80);
-		id = drv_window(fd, GUEST_WINDOW, PAGES * PAGE, span, LENDDEV_WINDOW_WRITE, LENDDEV_POLICY_ONES, 0);
+		id = drv_window(fd, GUEST_WINDOW, PAGES * PAGE, span, LENDDEV_WINDOW_WRITE, policy, 0);
 		if (id <= 0 || write(from[1], "r", 1) != 1)
 			_exit(81);
 		while (read(to[0], &c, 1) == 1)
@@ -97,11 +98,11 @@ static void one(enum ending how, unsigned workers)
 
 	at("%s, %s", endings[how], when);
 	fusefs_set(f, 0, PAGES, FUSEFS_SERVE);
-	if (how == KILL_OTHER_HOLDS) {
+	if (how == KILL_OTHER_HOLDS || how == KILL_AND_HOLD) {
 		dev = drv_open();
 		fd = drv_borrower(dev, g->domid, GUEST_WINDOW, 1UL << 30, 0);
 	}
-	pid = lender(g->domid, fd, say);
+	pid = lender(g->domid, fd, how == KILL_AND_HOLD ? LENDDEV_POLICY_HOLD : LENDDEV_POLICY_ONES, say);
 	if (!eqx(g_read(g, W(3)), fusefs_word(3), "%s, %s: a page that comes", endings[how], when))
 		note("...");
 	fusefs_set(f, HANGING, PAGES - HANGING, FUSEFS_HANG);
@@ -122,6 +123,7 @@ static void one(enum ending how, unsigned workers)
 		break;
 	case KILL:
 	case KILL_OTHER_HOLDS:
+	case KILL_AND_HOLD:
 		kill(pid, SIGKILL);
 		break;
 	case SERVER:
@@ -137,10 +139,22 @@ static void one(enum ending how, unsigned workers)
 		/* the pages that the lender's process has mapped are not the guest's */
 		ok(guest_free(g), "... no zombie is left");
 	} else {
+		if (how == KILL_AND_HOLD) {
+			double end = now() + 30;
+
+			while (drv_st(fd, 1).vcpus_held < 2 && now() < end)
+				usleep(10000);
+			eq(drv_st(fd, 1).vcpus_held, 2, "... both vCPUs are held");
+			eq(drv_resume(fd, 1, 0, PAGES * PAGE, LENDDEV_RESUME_RETRY), 0, "... there is nobody to try again for them");
+			ok(!gop_done(g, 0) && !gop_done(g, 1), "... and they wait");
+			eq(drv_resume(fd, 1, 0, PAGES * PAGE, LENDDEV_RESUME_ONES), 2, "... they can be told to go on without");
+		}
 		rc = gop_wait_for(g, 0, 30);
 		ok(rc && gret(g, 0, 0) == ~0UL, "... vCPU 0 goes on");
 		rc = gop_wait_for(g, 1, 30);
 		ok(rc && gret(g, 1, 0) == ~0UL, "... vCPU 1 goes on");
+		if (how == KILL_AND_HOLD)	/* nor for what comes later */
+			err(drv_destroy(fd, 1), 0, "... who has the descriptor may destroy the window");
 		eqx(g_read(g, W(1)), ~0UL, "... the window is gone");
 		if (how == KILL) {
 			/* the dead process still hangs in its fault: somebody else lends meanwhile */
@@ -148,7 +162,7 @@ static void one(enum ending how, unsigned workers)
 			pid_t other;
 
 			fusefs_set(f, 0, HANGING, FUSEFS_SERVE);
-			other = lender(g->domid, -1, say2);
+			other = lender(g->domid, -1, LENDDEV_POLICY_ONES, say2);
 			eqx(g_read(g, W(5)), fusefs_word(5), "... another process lends to it at once");
 			kill(other, SIGKILL);
 			waitpid(other, &status, 0);
@@ -164,9 +178,9 @@ static void one(enum ending how, unsigned workers)
 			while (n0 == sizeof(ev) && ev.type == LENDDEV_EVENT_GAVE_UP);
 			ok(n0 == sizeof(ev) && ev.type == LENDDEV_EVENT_WINDOW_DEAD, "... who has the descriptor is told that the window is dead");
 			err(drv_destroy(fd, 1), 0, "... and may destroy it");
-			close(fd);
-			close(dev);
 		}
+		close(fd);
+		close(dev);
 		rc = syscall(SYS_delete_module, "xen_lend", O_NONBLOCK);
 		ok(rc && (errno == EAGAIN || errno == EBUSY || errno == EWOULDBLOCK), "... the module cannot be unloaded while they hang (%s)",
 		   strerror(errno));
