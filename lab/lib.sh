@@ -104,3 +104,9 @@ in_tree() {
 		chroot "$tree" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8 TERM="${TERM:-dumb}" "$@" || exit
 	' in_tree "$tree" "$TOP" "$CACHE" "$@"
 }
+
+split_mutation() { # PATCH OURS XEN: what one of tests/mutations changes in this project goes to OURS, and in Xen to XEN
+	: >"$2"
+	: >"$3"
+	awk -v ours="$2" -v xen="$3" '/^--- / { out = $2 ~ "^a/xen/" ? xen : ours } out { print >out }' "$1"
+}
