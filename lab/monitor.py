@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Starts an emulator, watches its two serial ports, and says how the run ended.
 
-usage: monitor.py --serial FILE --text FILE [--keys FIFO] [--qmp SOCKET --memory FILE] [--timeout S] [--quiet-timeout S] [--asleep S] -- COMMAND...
+usage: monitor.py --serial FILE --text FILE [--keys FIFO] [--qmp SOCKET --memory FILE] [--tells NAME] [--timeout S] [--quiet-timeout S] [--asleep S] -- COMMAND...
 
 Exit status: the job's own (0..98); 125: the machine or the job broke; 124: hung, asleep or out of time.  Nothing found
 wrong in the logs is forgiven because the job said that all is well.
@@ -142,18 +142,31 @@ def keep(qmp, memory, seen_as, patience=180):
     subprocess.run(["gzip", "-1f", memory], check=True)
 
 
-def cpu_seconds(session):
-    """What the processes of a session have used so far."""
-    ticks = 0
+def processes(session):
+    """Number, name and processor time in ticks of each process of a session."""
     for pid in filter(str.isdigit, os.listdir("/proc")):
         try:
             with open(f"/proc/{pid}/stat") as f:
-                fields = f.read().rpartition(")")[2].split()
+                name, _, rest = f.read().partition("(")[2].rpartition(")")
         except OSError:
             continue
+        fields = rest.split()
         if int(fields[3]) == session:
-            ticks += int(fields[11]) + int(fields[12])
-    return ticks / os.sysconf("SC_CLK_TCK")
+            yield int(pid), name, int(fields[11]) + int(fields[12])
+
+
+def cpu_seconds(session):
+    """What the processes of a session have used so far."""
+    return sum(ticks for _, _, ticks in processes(session)) / os.sysconf("SC_CLK_TCK")
+
+
+def have_told(session, name, times=5):
+    """Has the emulator of that name say, some times, where its processors are."""
+    for _ in range(times):
+        for pid, process, _ in list(processes(session)):
+            if process == name:
+                os.kill(pid, signal.SIGUSR1)
+        time.sleep(1)
 
 
 def main():
@@ -162,6 +175,7 @@ def main():
     p.add_argument("--text", required=True)
     p.add_argument("--keys", help="a FIFO that the first serial port reads from: Xen is asked for its state when the machine hangs")
     p.add_argument("--qmp", help="QEMU's socket for commands: the machine's memory is kept when it hangs")
+    p.add_argument("--tells", metavar="NAME", help="a process that says on SIGUSR1 where the machine's processors are")
     p.add_argument("--memory", help="where, as FILE.gz and FILE.registers")
     p.add_argument("--memory-in-qemu", help="the same file as QEMU sees it")
     p.add_argument("--timeout", type=float, default=1800)
@@ -241,6 +255,8 @@ def main():
             if keys is not None and os.path.exists(a.serial):
                 tail_of(a.serial)
                 ask(keys, a.serial)
+            if a.tells:
+                have_told(child.pid, a.tells)
             if a.qmp and os.path.exists(a.qmp):
                 try:
                     keep(a.qmp, a.memory, a.memory_in_qemu or a.memory)
