@@ -78,7 +78,8 @@ machine_make() {
 	END
 	# a Bochs that was killed leaves these, and the next one refuses the disks
 	rm -f "$log"/*.img.lock
-	watch=(--tells bochs)
+	# it never idles: if it uses no time it waits for itself
+	watch=(--asleep 120 --tells bochs)
 	# what it says goes to a file of its own: standard output is the job's
 	# shellcheck disable=SC2016
 	launch=("$LAB/in-tree" env "BOCHS_QUANTUM=128" "BOCHS_EPT_CACHE=$ept_cache" sh -c 'out=$1; shift; exec "$@" >"$out" 2>&1' sh
