@@ -68,55 +68,63 @@ int lend_check_args(const struct xen_mem_lend *op)
     return ok && !(op->flags & ~flags) ? 0 : -EINVAL;
 }
 
+/* The first window that ends after gfn. */
+static unsigned int table_search(const struct lend_table *t, unsigned long gfn)
+{
+    unsigned int lo = 0, hi = t->nr;
+
+    while ( lo < hi )
+    {
+        unsigned int mid = array_index_nospec((lo + hi) / 2, LEND_MAX_WINDOWS);
+        const struct lend_window *w = t->window[mid];
+
+        if ( gfn < w->gfn + w->nr )
+            hi = mid;
+        else
+            lo = mid + 1;
+    }
+
+    return lo;
+}
+
 struct lend_window *lend_table_find(const struct lend_table *t,
                                    unsigned long gfn)
 {
-    unsigned int i;
+    unsigned int i = table_search(t, gfn);
+    struct lend_window *w;
 
-    for ( i = 0; i < LEND_MAX_WINDOWS; i++ )
-    {
-        struct lend_window *w = t->window[i];
+    if ( i >= t->nr )
+        return NULL;
 
-        if ( w && gfn - w->gfn < w->nr )
-            return w;
-    }
+    w = t->window[array_index_nospec(i, LEND_MAX_WINDOWS)];
 
-    return NULL;
+    return gfn >= w->gfn ? w : NULL;
 }
 
 int lend_table_check(const struct lend_table *t, unsigned long gfn,
                      unsigned long nr)
 {
-    unsigned int i, used = 0;
+    unsigned int i = table_search(t, gfn);
 
-    for ( i = 0; i < LEND_MAX_WINDOWS; i++ )
-    {
-        const struct lend_window *w = t->window[i];
+    if ( i < t->nr && t->window[i]->gfn < gfn + nr )
+        return -EEXIST;
 
-        if ( !w )
-            continue;
-
-        if ( gfn < w->gfn + w->nr && w->gfn < gfn + nr )
-            return -EEXIST;
-        used++;
-    }
-
-    return used < LEND_MAX_WINDOWS && nr <= LEND_MAX_SLOTS - t->slots
+    return t->nr < LEND_MAX_WINDOWS && nr <= LEND_MAX_SLOTS - t->slots
            ? 0 : -ENOSPC;
 }
 
 int lend_table_add(struct lend_table *t, struct lend_window *w)
 {
-    unsigned int i;
+    unsigned int i, pos;
     int rc = lend_table_check(t, w->gfn, w->nr);
 
     if ( rc )
         return rc;
 
-    for ( i = 0; t->window[i]; i++ )
-        ASSERT(i < LEND_MAX_WINDOWS - 1);
-
-    t->window[i] = w;
+    pos = table_search(t, w->gfn);
+    for ( i = t->nr++; i > pos; i-- )
+        t->window[i] = t->window[i - 1];
+    t->window[pos] = w;
     t->slots += w->nr;
 
     return 0;
@@ -124,17 +132,17 @@ int lend_table_add(struct lend_table *t, struct lend_window *w)
 
 bool lend_table_del(struct lend_table *t, const struct lend_window *w)
 {
-    unsigned int i;
+    unsigned int i = table_search(t, w->gfn);
 
-    for ( i = 0; i < LEND_MAX_WINDOWS; i++ )
-        if ( t->window[i] == w )
-        {
-            t->window[i] = NULL;
-            t->slots -= w->nr;
-            return true;
-        }
+    if ( i >= t->nr || t->window[i] != w )
+        return false;
 
-    return false;
+    for ( t->nr--; i < t->nr; i++ )
+        t->window[i] = t->window[i + 1];
+    t->window[t->nr] = NULL;
+    t->slots -= w->nr;
+
+    return true;
 }
 
 static unsigned long nr_chunks(const struct lend_window *w)

@@ -682,7 +682,7 @@ bool lend_has_windows(struct domain *d)
     bool ret;
 
     spin_lock(&d->lend.lock);
-    ret = d->lend.table && d->lend.table->slots;
+    ret = d->lend.table && d->lend.table->nr;
     spin_unlock(&d->lend.lock);
 
     return ret;
@@ -693,7 +693,7 @@ int lend_exclude(struct domain *d)
     int rc = 0;
 
     spin_lock(&d->lend.lock);
-    if ( d->lend.table && d->lend.table->slots )
+    if ( d->lend.table && d->lend.table->nr )
         rc = -EBUSY;
     else
         d->lend.exclusions++;
@@ -716,11 +716,11 @@ void lend_server_gone(struct domain *d, const struct ioreq_server *s)
 
     spin_lock(&d->lend.lock);
 
-    for ( i = 0; d->lend.table && i < LEND_MAX_WINDOWS; i++ )
+    for ( i = 0; d->lend.table && i < d->lend.table->nr; i++ )
     {
         struct lend_window *w = d->lend.table->window[i];
 
-        if ( w && w->server == s )
+        if ( w->server == s )
             w->server = NULL;
     }
 
@@ -730,24 +730,23 @@ void lend_server_gone(struct domain *d, const struct ioreq_server *s)
 int lend_borrower_teardown(struct domain *d)
 {
     struct lend_table *table;
-    unsigned int i;
 
     if ( !d->lend.table )
         return 0;
 
-    for ( i = 0; i < LEND_MAX_WINDOWS; i++ )
+    for ( ; ; )
     {
         struct lend_window *w;
         int rc;
 
         spin_lock(&d->lend.lock);
-        w = d->lend.table->window[i];
+        w = d->lend.table->nr ? d->lend.table->window[0] : NULL;
         if ( w )
             window_get(w);
         spin_unlock(&d->lend.lock);
 
         if ( !w )
-            continue;
+            break;
 
         rc = window_teardown(w, d);
         window_put(w);
@@ -837,9 +836,8 @@ static void cf_check dump_windows(unsigned char key)
 
         /* A window that is found stays, as its domain's lock is held. */
         spin_lock(&d->lend.lock);
-        for ( i = 0; d->lend.table && i < LEND_MAX_WINDOWS; i++ )
-            if ( d->lend.table->window[i] )
-                dump_window(d->lend.table->window[i]);
+        for ( i = 0; d->lend.table && i < d->lend.table->nr; i++ )
+            dump_window(d->lend.table->window[i]);
         spin_unlock(&d->lend.lock);
 
         for_each_vcpu ( d, v )

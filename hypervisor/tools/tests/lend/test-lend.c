@@ -206,6 +206,36 @@ static void test_table(void)
     EXPECT(!t.slots);
     ok("a table has room for so many windows, which do not overlap");
 
+    /* 7 and 16 have no common divisor: all of them, in some order */
+    for ( i = 0; i < LEND_MAX_WINDOWS; i++ )
+    {
+        unsigned int k = i * 7 % LEND_MAX_WINDOWS;
+
+        EXPECT(!lend_window_init(&r[k], 1000 + k * 100, 50));
+        EXPECT(!lend_table_add(&t, &r[k]));
+    }
+    for ( i = 0; i < LEND_MAX_WINDOWS; i++ )
+    {
+        unsigned int k = i * 5 % LEND_MAX_WINDOWS, j;
+
+        for ( j = 0; j < LEND_MAX_WINDOWS; j++ )
+        {
+            struct lend_window *w = r[j].chunk ? &r[j] : NULL;
+
+            EXPECT(lend_table_find(&t, 999 + j * 100) == NULL);
+            EXPECT(lend_table_find(&t, 1000 + j * 100) == w);
+            EXPECT(lend_table_find(&t, 1049 + j * 100) == w);
+            EXPECT(lend_table_find(&t, 1050 + j * 100) == NULL);
+            EXPECT(lend_table_check(&t, 1049 + j * 100, 2) ==
+                   (w ? -EEXIST : t.nr == LEND_MAX_WINDOWS ? -ENOSPC : 0));
+        }
+        EXPECT(lend_table_del(&t, &r[k]));
+        EXPECT(!lend_table_del(&t, &r[k]));
+        window_end(&r[k]);
+    }
+    EXPECT(!t.nr && !t.slots);
+    ok("windows are found in whatever order they come and go");
+
     EXPECT(!lend_window_init(&r[0], 0, LEND_MAX_SLOTS - 1));
     EXPECT(!lend_table_add(&t, &r[0]));
     EXPECT(lend_table_check(&t, LEND_MAX_SLOTS, 2) == -ENOSPC);

@@ -97,7 +97,8 @@ struct lend_window {
 
 /* The windows of a borrower. */
 struct lend_table {
-    struct lend_window *window[LEND_MAX_WINDOWS];
+    struct lend_window *window[LEND_MAX_WINDOWS]; /* by frame */
+    unsigned int nr;
     unsigned long slots;        /* of all of them */
 };
 

@@ -23,25 +23,23 @@ static bool wants_ones(const struct lend_window *w, unsigned long gfn)
                         guest_cpu_user_regs()->rip);
 }
 
-enum lend_access lend_nested_fault(unsigned long gfn, p2m_type_t p2mt,
-                                   struct npfec npfec)
+enum lend_access lend_nested_fault(unsigned long gfn, struct npfec npfec)
 {
-    struct lend_window *w;
+    struct domain *currd = current->domain;
+    struct lend_window *w = lend_find(currd, gfn);
+    p2m_type_t t;
 
-    if ( !p2m_is_lent(p2mt) && !lend_p2m_free(p2mt) )
-        return LEND_none;
-
-    w = lend_find(current->domain, gfn);
     if ( !w )
-    {
-        ASSERT(!p2m_is_lent(p2mt));
         return LEND_none;
-    }
+
+    get_gfn_query_unlocked(currd, gfn, &t);
+    if ( !p2m_is_lent(t) && !lend_p2m_free(t) )
+        return LEND_none;
 
     if ( npfec.insn_fetch )
         return LEND_forbidden;
 
-    if ( may_access(p2mt, npfec.write_access) )
+    if ( may_access(t, npfec.write_access) )
     {
         lend_count(w, &w->spurious);
         return LEND_again;

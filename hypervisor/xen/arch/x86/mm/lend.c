@@ -248,38 +248,60 @@ void arch_lend_put_frame(struct domain *lender, uint64_t mfn, bool dirty)
     put_page_and_type(mfn_to_page(_mfn(mfn)));
 }
 
-/* Writing an entry here is the only way to make or change a lent one. */
-static int set_entry(struct p2m_domain *p2m, gfn_t gfn, mfn_t mfn,
-                     p2m_type_t t, p2m_access_t a)
+/* Where entries are: the table of the last one stays mapped. */
+struct cursor {
+    struct p2m_domain *p2m;
+    void *table;
+    unsigned long nr;           /* gfn / entries of a table, if there is one */
+};
+
+static void cursor_end(struct cursor *c)
 {
-    int rc;
-
-    p2m->lend.busy = true;
-    rc = p2m->set_entry(p2m, gfn, mfn, PAGE_ORDER_4K, t, a, -1);
-    p2m->lend.busy = false;
-
-    return rc;
+    if ( c->table )
+        unmap_domain_page(c->table);
+    c->table = NULL;
 }
 
-static int add_rights(struct p2m_domain *p2m, gfn_t gfn, mfn_t mfn)
+static bool cursor_at(const struct cursor *c, unsigned long gfn)
 {
-    bool need_flush;
+    return c->table && c->nr == gfn >> PAGETABLE_ORDER;
+}
+
+static void *cursor_go(struct cursor *c, unsigned long gfn)
+{
+    cursor_end(c);
+    c->table = c->p2m->lend.map_table(c->p2m, gfn);
+    c->nr = gfn >> PAGETABLE_ORDER;
+
+    return c->table;
+}
+
+/* To where an entry is to be filled.  0, -EEXIST or no memory for tables. */
+static int cursor_make(struct cursor *c, unsigned long gfn)
+{
+    struct p2m_domain *p2m = c->p2m;
+    p2m_type_t t;
+    p2m_access_t a;
     int rc;
 
     /* Changes which are due, and their flushes, come first. */
-    rc = p2m->recalc(p2m, gfn_x(gfn));
+    rc = p2m->recalc(p2m, gfn);
     if ( rc < 0 )
         return rc;
 
-    /*
-     * No flush: a CPU that remembers the old entry faults at worst, finds
-     * nothing wrong, and goes on.
-     */
-    need_flush = p2m->need_flush;
-    rc = set_entry(p2m, gfn, mfn, p2m_lent_rw, p2m_access_rwx);
-    p2m->need_flush = need_flush;
+    if ( cursor_go(c, gfn) )
+        return 0;
 
-    return rc;
+    p2m->get_entry(p2m, _gfn(gfn), &t, &a, 0, NULL, NULL);
+    if ( !lend_p2m_free(t) )
+        return -EEXIST;
+
+    rc = p2m->set_entry(p2m, _gfn(gfn), INVALID_MFN, PAGE_ORDER_4K, p2m_invalid,
+                        p2m->default_access, -1);
+    if ( rc )
+        return rc;
+
+    return cursor_go(c, gfn) ? 0 : -ENOMEM;
 }
 
 uint64_t arch_lend_map(struct lend_window *w, unsigned long first,
@@ -287,6 +309,7 @@ uint64_t arch_lend_map(struct lend_window *w, unsigned long first,
                        int *status)
 {
     struct p2m_domain *p2m = p2m_get_hostp2m(w->borrower);
+    struct cursor c = { .p2m = p2m };
     uint64_t used = 0;
     unsigned int i;
 
@@ -296,33 +319,33 @@ uint64_t arch_lend_map(struct lend_window *w, unsigned long first,
 
     for ( i = 0; i < nr; i++ )
     {
-        gfn_t gfn = _gfn(w->gfn + first + i);
+        unsigned long gfn = w->gfn + first + i;
         bool writable = write & (1UL << i);
+        p2m_type_t t = writable ? p2m_lent_rw : p2m_lent_ro;
         uint64_t *slot;
-        p2m_type_t t;
-        p2m_access_t a;
 
         if ( status[i] )
             continue;
+
+        if ( !cursor_at(&c, gfn) )
+        {
+            status[i] = cursor_make(&c, gfn);
+            if ( status[i] )
+                continue;
+        }
 
         slot = lend_slot(w, first + i);
 
         switch ( lend_slot_test(slot, mfn[i], writable) )
         {
         case LEND_SLOT_empty:
-            p2m->get_entry(p2m, gfn, &t, &a, 0, NULL, NULL);
-            if ( !lend_p2m_free(t) )
+            if ( !lend_p2m_free(p2m->lend.type(c.table, gfn)) )
             {
                 status[i] = -EEXIST;
                 break;
             }
 
-            status[i] = set_entry(p2m, gfn, _mfn(mfn[i]),
-                                  writable ? p2m_lent_rw : p2m_lent_ro,
-                                  p2m_access_rwx);
-            if ( status[i] )
-                break;
-
+            p2m->lend.write(p2m, c.table, gfn, _mfn(mfn[i]), t);
             lend_slot_fill(w, slot, mfn[i], writable);
             p2m->lend.nr++;
             w->lends++;
@@ -330,12 +353,13 @@ uint64_t arch_lend_map(struct lend_window *w, unsigned long first,
             break;
 
         case LEND_SLOT_upgrade:
-            status[i] = add_rights(p2m, gfn, _mfn(mfn[i]));
-            if ( !status[i] )
-            {
-                lend_slot_upgrade(slot);
-                w->upgrades++;
-            }
+            /*
+             * No flush: a CPU that remembers the old entry faults at worst,
+             * finds nothing wrong, and goes on.
+             */
+            p2m->lend.write(p2m, c.table, gfn, _mfn(mfn[i]), t);
+            lend_slot_upgrade(slot);
+            w->upgrades++;
             break;
 
         case LEND_SLOT_same:
@@ -352,6 +376,7 @@ uint64_t arch_lend_map(struct lend_window *w, unsigned long first,
         }
     }
 
+    cursor_end(&c);
     p2m_unlock(p2m);
 
     return used;
@@ -417,13 +442,11 @@ static void flush_prepare(struct lend_window *w) {}
 static void flush_check(const struct lend_window *w) {}
 #endif
 
-/*
- * All tables exist and nothing is to be split, so no memory is needed, and
- * nothing can go wrong.
- */
+/* All tables exist and nothing is to be split: nothing can go wrong. */
 bool arch_lend_unmap(struct lend_window *w, unsigned long s, unsigned long e)
 {
     struct p2m_domain *p2m = p2m_get_hostp2m(w->borrower);
+    struct cursor c = { .p2m = p2m };
     bool any = false, ok = true;
 
     ASSERT(spin_is_locked(&w->lock));
@@ -432,21 +455,27 @@ bool arch_lend_unmap(struct lend_window *w, unsigned long s, unsigned long e)
 
     for ( ; (s = lend_slot_next(w, s, e)) < e; s++ )
     {
-        p2m->lend.oflags = _PAGE_ACCESSED | _PAGE_DIRTY;
+        unsigned long gfn = w->gfn + s;
+        unsigned int used = 0;
 
-        if ( set_entry(p2m, _gfn(w->gfn + s), INVALID_MFN, p2m_invalid,
-                       p2m->default_access) )
+        if ( likely(cursor_at(&c, gfn) || cursor_go(&c, gfn)) )
+            used = p2m->lend.write(p2m, c.table, gfn, INVALID_MFN, p2m_invalid);
+        else
             ok = false;
 
-        lend_slot_clear(lend_slot(w, s),
-                        !(p2m->lend.oflags & _PAGE_ACCESSED),
-                        !(p2m->lend.oflags & _PAGE_DIRTY));
+        lend_slot_clear(lend_slot(w, s), !(used & _PAGE_ACCESSED),
+                        !(used & _PAGE_DIRTY));
         p2m->lend.nr--;
         any = true;
     }
 
+    cursor_end(&c);
+
     if ( any )
+    {
+        p2m->lend.flush(p2m);
         flush_prepare(w);
+    }
 
     p2m_unlock(p2m);
 

@@ -14,11 +14,11 @@ static inline bool lend_p2m_free(p2m_type_t t)
 }
 
 /*
- * What current's nested page fault at gfn, with this entry, comes to.  Only
- * where lend_active(current->domain); the borrower's p2m lock is held.
+ * What current's nested page fault at gfn comes to.  Only where
+ * lend_active(current->domain).  No locks held: what is found holds for no
+ * longer than this, but then a retry finds better.
  */
-enum lend_access lend_nested_fault(unsigned long gfn, p2m_type_t p2mt,
-                                   struct npfec npfec);
+enum lend_access lend_nested_fault(unsigned long gfn, struct npfec npfec);
 
 /*
  * What an access that Xen's emulator makes for current comes to; *server is
