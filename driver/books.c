@@ -50,6 +50,7 @@ int xlend_books_init(struct xlend_books *b, domid_t domid, u64 serial,
 		     unsigned long nr)
 {
 	mutex_init(&b->lock);
+	spin_lock_init(&b->quick);
 	b->domid = domid;
 	b->serial = serial;
 	b->nr = nr;
@@ -82,6 +83,85 @@ void xlend_books_free(struct xlend_books *b)
 	kvfree(b->before);
 }
 
+static void xlend_books_take(struct xlend_books *b)
+{
+	spin_lock_irq(&b->quick);
+	WRITE_ONCE(b->taken, true);
+	spin_unlock_irq(&b->quick);
+}
+
+/**
+ * xlend_books_lock - wait for the books
+ * @b: books
+ *
+ * Context: process; no lock that is taken in reclaim, but those of memory
+ * management.
+ */
+void xlend_books_lock(struct xlend_books *b)
+{
+	mutex_lock(&b->lock);
+	xlend_books_take(b);
+}
+
+/**
+ * xlend_books_trylock - have the books if that needs no sleep
+ * @b: books
+ *
+ * Context: process.
+ * Return: whether the caller has them.
+ */
+bool xlend_books_trylock(struct xlend_books *b)
+{
+	if (!mutex_trylock(&b->lock))
+		return false;
+	xlend_books_take(b);
+	return true;
+}
+
+/**
+ * xlend_books_unlock - undo xlend_books_lock()
+ * @b: books
+ */
+void xlend_books_unlock(struct xlend_books *b)
+{
+	/* After all that was done to them. */
+	smp_store_release(&b->taken, false);
+	mutex_unlock(&b->lock);
+}
+
+/**
+ * xlend_books_enter - have the books in an interrupt
+ * @b: books
+ *
+ * Context: interrupts off; nothing is called until xlend_books_leave() that
+ * turns them on, or takes long.
+ * Return: whether the caller has them.  xlend_books_leave() in either case.
+ */
+bool xlend_books_enter(struct xlend_books *b)
+	__acquires(&b->quick)
+{
+	spin_lock(&b->quick);
+	return !smp_load_acquire(&b->taken);
+}
+
+/**
+ * xlend_books_leave - undo xlend_books_enter()
+ * @b: books
+ */
+void xlend_books_leave(struct xlend_books *b)
+	__releases(&b->quick)
+{
+	spin_unlock(&b->quick);
+}
+
+static void xlend_books_assert(struct xlend_books *b)
+{
+	if (READ_ONCE(b->taken))
+		lockdep_assert_held(&b->lock);
+	else
+		lockdep_assert_held(&b->quick);
+}
+
 /**
  * xlend_books_open - from here on slots can be lent
  * @b: books
@@ -91,10 +171,10 @@ void xlend_books_free(struct xlend_books *b)
  */
 void xlend_books_open(struct xlend_books *b, u64 handle)
 {
-	mutex_lock(&b->lock);
+	xlend_books_lock(b);
 	b->handle = handle;
 	smp_store_release(&b->open, true); /* after the handle */
-	mutex_unlock(&b->lock);
+	xlend_books_unlock(b);
 }
 
 /**
@@ -105,10 +185,10 @@ void xlend_books_open(struct xlend_books *b, u64 handle)
  */
 void xlend_books_close(struct xlend_books *b)
 {
-	mutex_lock(&b->lock);
+	xlend_books_lock(b);
 	WRITE_ONCE(b->open, false);
 	xlend_books_revoke(b, 0, b->nr - 1);
-	mutex_unlock(&b->lock);
+	xlend_books_unlock(b);
 }
 
 /**
@@ -124,6 +204,19 @@ bool xlend_books_has(const struct xlend_books *b, unsigned long slot,
 {
 	return test_bit(slot, b->lent) &&
 	       (!write || test_bit(slot, b->writable));
+}
+
+/**
+ * xlend_books_next - the next slot that is not lent
+ * @b: books
+ * @slot: where to look from
+ *
+ * Context: without the lock a hint only.
+ * Return: it, or the number of slots.
+ */
+unsigned long xlend_books_next(const struct xlend_books *b, unsigned long slot)
+{
+	return find_next_zero_bit(b->lent, b->nr, slot);
 }
 
 /* Slots [from, to) of the pages, without a gap, by one hypercall. */
@@ -200,7 +293,7 @@ static void xlend_lend_run(struct xlend_books *b, unsigned long base,
  *     is left out unless it matters: Xen may know better
  * @turn: the request that target resolves, or NULL; see xlend_turn_lend()
  *
- * Context: b->lock held; does not sleep or allocate.
+ * Context: the caller has the books; does not sleep or allocate.
  */
 void xlend_books_lend(struct xlend_books *b, unsigned long base,
 		      unsigned int nr, unsigned int target,
@@ -209,7 +302,7 @@ void xlend_books_lend(struct xlend_books *b, unsigned long base,
 {
 	unsigned int i, from, to;
 
-	lockdep_assert_held(&b->lock);
+	xlend_books_assert(b);
 
 	for (i = 0; i < nr; i++)
 		if (p->lend[i] && i - target >= nr_targets &&
@@ -246,7 +339,7 @@ void xlend_books_lend(struct xlend_books *b, unsigned long base,
  *
  * When it returns nobody but this domain can reach what was lent there.
  *
- * Context: b->lock held; does not sleep, allocate or fail.
+ * Context: the caller has the books; does not sleep, allocate or fail.
  */
 void xlend_books_revoke(struct xlend_books *b, unsigned long first,
 			unsigned long last)
@@ -256,7 +349,7 @@ void xlend_books_revoke(struct xlend_books *b, unsigned long first,
 	u64 since, ns;
 	int rc;
 
-	lockdep_assert_held(&b->lock);
+	xlend_books_assert(b);
 
 	while (b->nr_lent && first <= last) {
 		start = find_next_bit(b->lent, last + 1, first);
@@ -307,9 +400,9 @@ void xlend_books_revoke_slowly(struct xlend_books *b, unsigned long first,
 
 	for (; first <= last; first += n) {
 		n = min(last - first + 1, (unsigned long)XLEND_SLOWLY);
-		mutex_lock(&b->lock);
+		xlend_books_lock(b);
 		xlend_books_revoke(b, first, first + n - 1);
-		mutex_unlock(&b->lock);
+		xlend_books_unlock(b);
 		cond_resched();
 	}
 }

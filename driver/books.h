@@ -9,6 +9,10 @@
  * allocates, faults, copies to user space or waits for anything but Xen.  It
  * keeps the order of the books and of the hypercalls the same, and whoever
  * looks whether a snapshot of page tables still holds does so under it.
+ *
+ * It is a mutex, since what is revoked at a time can be much, and a spin lock
+ * for interrupts, which lend little, and do not wait for a mutex: they have the
+ * books if nobody else has.  xlend_books_lock() waits for them in turn.
  */
 #ifndef _XLEND_BOOKS_H
 #define _XLEND_BOOKS_H
@@ -16,6 +20,7 @@
 #include "hcall.h"
 
 #include <linux/mutex.h>
+#include <linux/spinlock.h>
 
 #include <xen/lenddev.h>
 
@@ -49,7 +54,9 @@ struct xlend_counts {
 
 /**
  * struct xlend_books - what is lent in a window
- * @lock: of all below
+ * @lock: with @taken, of all below
+ * @quick: without @taken, of all below; of @taken
+ * @taken: whoever has @lock has the books
  * @domid: borrower
  * @serial: the window's, for tracing
  * @handle: Xen's id of the window; valid while @open
@@ -62,7 +69,9 @@ struct xlend_counts {
  * @counts: see there
  */
 struct xlend_books {
-	struct mutex lock;		/* of all below */
+	struct mutex lock;
+	spinlock_t quick;		/* of taken */
+	bool taken;
 	domid_t domid;
 	u64 serial;
 	u64 handle;
@@ -94,8 +103,15 @@ int xlend_books_init(struct xlend_books *b, domid_t domid, u64 serial,
 void xlend_books_free(struct xlend_books *b);
 void xlend_books_open(struct xlend_books *b, u64 handle);
 void xlend_books_close(struct xlend_books *b);
+void xlend_books_lock(struct xlend_books *b);
+bool xlend_books_trylock(struct xlend_books *b);
+void xlend_books_unlock(struct xlend_books *b);
+bool xlend_books_enter(struct xlend_books *b);
+void xlend_books_leave(struct xlend_books *b);
 bool xlend_books_has(const struct xlend_books *b, unsigned long slot,
 		     bool write);
+unsigned long xlend_books_next(const struct xlend_books *b,
+			       unsigned long slot);
 void xlend_books_lend(struct xlend_books *b, unsigned long base,
 		      unsigned int nr, unsigned int target,
 		      unsigned int nr_targets, struct xlend_pages *p,

@@ -102,7 +102,7 @@ static struct xlend_borrower *xlend_borrower_make(domid_t domid)
 	INIT_LIST_HEAD(&b->holders);
 	INIT_LIST_HEAD(&b->node);
 
-	xlend_server_init(&b->server, domid, nr, xlend_dispatch);
+	xlend_server_init(&b->server, domid, nr, xlend_serve_now, xlend_dispatch);
 	rc = xlend_server_start(&b->server);
 	if (rc) {
 		xlend_borrower_put(b);

@@ -7,7 +7,8 @@
  *   ioctl     the device and its descriptors
  *   serve     what becomes of a request
  *   window    windows; borrower: domains and the holders of descriptors
- *   resolve   find the page; notify: what memory management wants back
+ *   resolve   find the page; present: if it is there, in the interrupt
+ *   notify    what memory management wants back; page: what can be lent
  *   worker    who works on requests
  *   books     what is lent; event: what holders are told
  *   request   requests of vCPUs
@@ -43,6 +44,11 @@ unsigned int xlend_fault_around = 16;
 module_param_named(fault_around, xlend_fault_around, uint, 0644);
 MODULE_PARM_DESC(fault_around,
 		 "pages looked at by a fault, those present are lent (16; 1 to 64)");
+
+unsigned int xlend_interrupt_faults = 64;
+module_param_named(interrupt_faults, xlend_interrupt_faults, uint, 0644);
+MODULE_PARM_DESC(interrupt_faults,
+		 "faults on present pages served by the interrupt itself, per window and tick (64; 0: none)");
 
 unsigned int xlend_stall_limit = 1000;
 module_param_named(stall_limit, xlend_stall_limit, uint, 0644);
@@ -81,9 +87,12 @@ static int __init xlend_init(void)
 
 	xlend_workers = clamp(xlend_workers, 1U, 64U);
 
-	rc = xlend_workers_init();
+	rc = xlend_present_init();
 	if (rc)
 		return rc;
+	rc = xlend_workers_init();
+	if (rc)
+		goto present;
 	rc = xlend_death_init();
 	if (rc)
 		goto workers;
@@ -96,6 +105,8 @@ death:
 	xlend_death_exit();
 workers:
 	xlend_workers_exit();
+present:
+	xlend_present_exit();
 	return rc;
 }
 
@@ -105,6 +116,7 @@ static void __exit xlend_exit(void)
 	xlend_device_exit();
 	xlend_death_exit();
 	xlend_workers_exit();
+	xlend_present_exit();
 	WARN_ON(!xlend_windows_none());
 }
 

@@ -18,13 +18,13 @@ static bool xlend_invalidate(struct mmu_interval_notifier *ni,
 	struct xlend_window *w = container_of(ni, struct xlend_window,
 					      notify.interval);
 	struct xlend_notify *n = &w->notify;
-	u64 since = ktime_get_ns();
+	u64 since = trace_xen_lend_invalidate_enabled() ? ktime_get_ns() : 0;
 	unsigned long first, last;
 	bool died = false;
 
 	if (mmu_notifier_range_blockable(range))
-		mutex_lock(&w->books.lock);
-	else if (!mutex_trylock(&w->books.lock))
+		xlend_books_lock(&w->books);
+	else if (!xlend_books_trylock(&w->books))
 		return false;
 
 	mmu_interval_set_seq(ni, seq);
@@ -42,11 +42,10 @@ static bool xlend_invalidate(struct mmu_interval_notifier *ni,
 	}
 	if (range->event == MMU_NOTIFY_RELEASE)
 		died = xlend_window_die(w);
-	mutex_unlock(&w->books.lock);
+	xlend_books_unlock(&w->books);
 
 	trace_xen_lend_invalidate(w->books.domid, w->serial, range->start,
-				  range->end, range->event,
-				  ktime_get_ns() - since);
+				  range->end, range->event, since);
 	xlend_count(w, &w->counts.invalidations, 1);
 
 	/* Something may be placed there: whoever was held for want of it... */
@@ -103,6 +102,19 @@ struct xlend_snapshot xlend_notify_begin(struct xlend_window *w)
 	return snap;
 }
 
+/* Whether anything there was invalidated since @gen. */
+static bool xlend_notify_hit(const struct xlend_notify *n, u64 gen,
+			     unsigned long first, unsigned long last)
+{
+	if (n->gen - gen > XLEND_RECENT)
+		return true;
+	for (; gen != n->gen; gen++)
+		if (n->recent[gen % XLEND_RECENT].first <= last &&
+		    first <= n->recent[gen % XLEND_RECENT].last)
+			return true;
+	return false;
+}
+
 /**
  * xlend_notify_retry - whether a snapshot has been overtaken
  * @w: window
@@ -120,13 +132,28 @@ bool xlend_notify_retry(struct xlend_window *w, struct xlend_snapshot snap,
 
 	lockdep_assert_held(&w->books.lock);
 
+	/* Those before it had ended when the snapshot was taken. */
+	if ((s64)(snap.gen - n->settled) > 0)
+		n->settled = snap.gen;
 	if (!mmu_interval_read_retry(&n->interval, snap.seq))
 		return false;
-	if (n->gen - snap.gen > XLEND_RECENT)
-		return true;
-	for (; snap.gen != n->gen; snap.gen++)
-		if (n->recent[snap.gen % XLEND_RECENT].first <= last &&
-		    first <= n->recent[snap.gen % XLEND_RECENT].last)
-			return true;
-	return false;
+	return xlend_notify_hit(n, snap.gen, first, last);
+}
+
+/**
+ * xlend_notify_quiet - whether page tables can be looked at right now
+ * @w: window
+ * @first: first slot of interest
+ * @last: last slot
+ *
+ * That an invalidation has begun is told, that it has ended is not: it has if
+ * somebody has waited for it since.
+ *
+ * Context: the caller has the books, until what was seen has been used.
+ * Return: false if there may be an invalidation under way.
+ */
+bool xlend_notify_quiet(struct xlend_window *w, unsigned long first,
+			unsigned long last)
+{
+	return !xlend_notify_hit(&w->notify, w->notify.settled, first, last);
 }

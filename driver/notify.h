@@ -24,11 +24,13 @@ struct xlend_window;
  * struct xlend_notify - the notifier of a window
  * @interval: the core's
  * @gen: lock of the books: invalidations so far
+ * @settled: lock of the books: so many of them have ended
  * @recent: lock of the books: the slots of the last ones, by @gen
  */
 struct xlend_notify {
 	struct mmu_interval_notifier interval;
 	u64 gen;
+	u64 settled;
 	struct {
 		unsigned long first;
 		unsigned long last;
@@ -48,6 +50,8 @@ struct xlend_snapshot {
 int xlend_notify_start(struct xlend_window *w);
 void xlend_notify_stop(struct xlend_window *w);
 struct xlend_snapshot xlend_notify_begin(struct xlend_window *w);
+bool xlend_notify_quiet(struct xlend_window *w, unsigned long first,
+			unsigned long last);
 bool xlend_notify_retry(struct xlend_window *w, struct xlend_snapshot snap,
 			unsigned long first, unsigned long last);
 

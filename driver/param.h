@@ -8,6 +8,7 @@
 extern unsigned int xlend_max_windows;
 extern unsigned long xlend_max_pages;
 extern unsigned int xlend_fault_around;
+extern unsigned int xlend_interrupt_faults;
 extern unsigned int xlend_stall_limit;
 extern unsigned int xlend_workers;
 extern u32 xlend_hv_version;

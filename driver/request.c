@@ -34,6 +34,29 @@ u64 xlend_request_no_answer(const struct xlend_ioreq *req)
 	return xlend_ioreq_is_fault(req) ? XENMEM_LEND_ANSWER_RETRY : ~0ULL;
 }
 
+/* --- turns */
+
+static bool xlend_turn_mine(const struct xlend_turn *t)
+{
+	lockdep_assert_held(&t->r->lock);
+
+	return t->r->busy && t->r->gen == t->gen;
+}
+
+static void xlend_turn_begin(struct xlend_turn *t, struct xlend_request *r,
+			     struct xlend_queue *q)
+{
+	lockdep_assert_held(&r->lock);
+
+	t->r = r;
+	t->queue = q;
+	t->gen = r->gen;
+	t->req = r->req;
+	t->since = r->since;
+	t->copy = r->copy;
+	t->answered = 0;
+}
+
 /* --- queues */
 
 /**
@@ -170,15 +193,8 @@ bool xlend_queue_take(struct xlend_queue *q, struct xlend_turn *t,
 		/* Requests stay where they are, but may be answered. */
 		spin_lock_irq(&r->lock);
 		mine = r->busy && r->queue == q;
-		if (mine) {
-			t->r = r;
-			t->queue = q;
-			t->gen = r->gen;
-			t->req = r->req;
-			t->since = r->since;
-			t->copy = r->copy;
-			t->answered = 0;
-		}
+		if (mine)
+			xlend_turn_begin(t, r, q);
 		spin_unlock_irq(&r->lock);
 	} while (!mine);
 	return true;
@@ -261,7 +277,7 @@ static void xlend_answered(struct xlend_request *r, u64 data)
 		xen_irq_lateeoi(r->irq, 0);
 	r->eoi_owed = false;
 	trace_xen_lend_answer(r->server->domid, r->vcpu, r->req.type, data,
-			      ktime_get_ns() - r->since);
+			      r->since);
 }
 
 /**
@@ -288,13 +304,6 @@ void xlend_request_finish(struct xlend_request *r, u64 data)
 	xlend_answered(r, data);
 }
 
-static bool xlend_turn_mine(const struct xlend_turn *t)
-{
-	lockdep_assert_held(&t->r->lock);
-
-	return t->r->busy && t->r->gen == t->gen;
-}
-
 /**
  * xlend_turn_late - whether somebody has answered it
  * @t: the turn
@@ -316,18 +325,19 @@ bool xlend_turn_late(struct xlend_turn *t)
  * @t: the turn
  * @data: the answer
  *
- * Context: process.
+ * Context: any.
  * Return: whether it was this one that answered.
  */
 bool xlend_turn_answer(struct xlend_turn *t, u64 data)
 {
+	unsigned long flags;
 	bool mine;
 
-	spin_lock_irq(&t->r->lock);
+	spin_lock_irqsave(&t->r->lock, flags);
 	mine = xlend_turn_mine(t);
 	if (mine)
 		xlend_request_finish(t->r, data);
-	spin_unlock_irq(&t->r->lock);
+	spin_unlock_irqrestore(&t->r->lock, flags);
 	return mine;
 }
 
@@ -343,17 +353,18 @@ bool xlend_turn_answer(struct xlend_turn *t, u64 data)
  * The request is answered, and @t->answered set, only if it is still there and
  * its slot was lent.  In all other cases the caller answers it.
  *
- * Context: process; mutexes may be held.
+ * Context: any, with the books.
  * Return: as xlend_hc_lend().
  */
 int xlend_turn_lend(struct xlend_turn *t, u64 handle, u64 first,
 		    unsigned int nr, const u64 *frames, s32 *status)
 {
 	struct xlend_request *r = t->r;
+	unsigned long flags;
 	bool mine;
 	int rc;
 
-	spin_lock_irq(&r->lock);
+	spin_lock_irqsave(&r->lock, flags);
 	mine = xlend_turn_mine(t);
 	rc = xlend_hc_lend(r->server->domid, handle, first, nr, frames, status,
 			   mine ? r->vcpu : XLEND_NO_ANSWER);
@@ -368,7 +379,7 @@ int xlend_turn_lend(struct xlend_turn *t, u64 handle, u64 first,
 		t->answered = ktime_get_ns();
 		xlend_answered(r, XENMEM_LEND_ANSWER_RETRY);
 	}
-	spin_unlock_irq(&r->lock);
+	spin_unlock_irqrestore(&r->lock, flags);
 	return rc;
 }
 
@@ -491,7 +502,29 @@ unsigned int xlend_queue_answer(struct xlend_server *s, struct xlend_queue *q,
 
 /* --- Xen's side */
 
-/* Take the request that waits in the record, if one does. */
+/*
+ * In the interrupt, if that has not to wait.  Drops the lock: others may answer
+ * meanwhile, as always, and then there is nothing to dispatch either.
+ */
+static bool xlend_request_now(struct xlend_request *r)
+{
+	struct xlend_turn t = {};
+
+	lockdep_assert_held(&r->lock);
+
+	if (!r->server->now)
+		return false;
+	xlend_turn_begin(&t, r, NULL);
+	spin_unlock(&r->lock);
+	r->server->now(&t);
+	spin_lock(&r->lock);
+	return !xlend_turn_mine(&t);
+}
+
+/*
+ * Take the request that waits in the record, if one does; @eoi_owed: this is
+ * its interrupt.
+ */
 static bool xlend_request_take(struct xlend_request *r, bool eoi_owed)
 {
 	const struct xlend_ioreq *sh = r->shared;
@@ -517,7 +550,7 @@ static bool xlend_request_take(struct xlend_request *r, bool eoi_owed)
 	/* Goes to all servers of the domain; we cache nothing of the guest. */
 	if (r->req.type == XLEND_IOREQ_INVALIDATE)
 		xlend_request_finish(r, 0);
-	else
+	else if (!eoi_owed || !xlend_request_now(r))
 		r->server->dispatch(r);
 	return true;
 }
@@ -563,15 +596,18 @@ static int xlend_request_bind(struct xlend_request *r)
  * @s: zeroed, with room for @nr requests
  * @domid: borrower
  * @nr: of its vCPUs
- * @dispatch: see struct xlend_server
+ * @now: see struct xlend_server
+ * @dispatch: likewise
  */
 void xlend_server_init(struct xlend_server *s, domid_t domid, unsigned int nr,
+		       void (*now)(struct xlend_turn *t),
 		       void (*dispatch)(struct xlend_request *r))
 {
 	unsigned int i;
 
 	s->domid = domid;
 	s->nr = nr;
+	s->now = now;
 	s->dispatch = dispatch;
 	for (i = 0; i < nr; i++) {
 		struct xlend_request *r = &s->requests[i];

@@ -24,12 +24,14 @@
 #define _XLEND_REQUEST_H
 
 #include "hcall.h"
+#include "stream.h"
 
 #include <linux/interrupt.h>
 #include <linux/list.h>
 #include <linux/spinlock.h>
 
 struct xlend_server;
+struct xlend_turn;
 
 /**
  * struct xlend_queue - the requests that are about one window
@@ -86,6 +88,8 @@ struct xlend_copy {
  * @is_held: queue's lock
  * @again: queue's lock: something changed while it was active
  * @resumed: queue's lock: it was held
+ * @stream: where its vCPU goes: of whoever resolves its faults.  Two may, when
+ *          one is late, and then it is wrong, which harms nobody
  */
 struct xlend_request {
 	struct xlend_server *server;
@@ -109,6 +113,7 @@ struct xlend_request {
 	bool is_held;
 	bool again;
 	bool resumed;
+	struct xlend_stream stream;
 };
 
 /**
@@ -119,6 +124,8 @@ struct xlend_request {
  * @nr_bound: those whose event channels are bound
  * @page: shared with Xen
  * @shared: it, mapped
+ * @now: called in the interrupt, without locks, with a request that is new:
+ *       answers it if that can be done at once; NULL for none
  * @dispatch: called under the request's lock, from the interrupt too, with a
  *            request that is new or was moved: calls xlend_request_enqueue() or
  *            xlend_request_finish()
@@ -131,14 +138,15 @@ struct xlend_server {
 	unsigned int nr_bound;
 	struct page *page;
 	struct xlend_ioreq *shared;
+	void (*now)(struct xlend_turn *t);
 	void (*dispatch)(struct xlend_request *r);
 	struct xlend_request requests[];
 };
 
 /**
- * struct xlend_turn - a request as a worker has it
+ * struct xlend_turn - a request as a worker has it, or its interrupt
  * @r: the request
- * @queue: where it was taken from
+ * @queue: where it was taken from, NULL in the interrupt
  * @gen: of the request, then
  * @req: copy of it
  * @since: when it was taken from Xen, ns
@@ -170,6 +178,7 @@ static inline bool xlend_ioreq_is_write(const struct xlend_ioreq *req)
 }
 
 void xlend_server_init(struct xlend_server *s, domid_t domid, unsigned int nr,
+		       void (*now)(struct xlend_turn *t),
 		       void (*dispatch)(struct xlend_request *r));
 int xlend_server_start(struct xlend_server *s);
 void xlend_server_stop(struct xlend_server *s);

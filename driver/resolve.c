@@ -4,22 +4,18 @@
  */
 #include "resolve.h"
 
-#include <linux/dax.h>
 #include <linux/delay.h>
 #include <linux/fs.h>
 #include <linux/highmem.h>
 #include <linux/hmm.h>
-#include <linux/magic.h>
-#include <linux/memremap.h>
 #include <linux/mm.h>
 #include <linux/oom.h>
 #include <linux/pagemap.h>
 #include <linux/pgtable.h>
 #include <linux/sched/mm.h>
 #include <linux/swap.h>
-#include <linux/userfaultfd_k.h>
 
-#include "compat.h"
+#include "page.h"
 #include "window.h"
 
 /* Rounds of fault and snapshot lost to invalidations before giving up. */
@@ -46,110 +42,6 @@ struct xlend_tries {
 	bool done;
 };
 
-/* Whether what is mapped there is of a kind that can be lent: 0 or a reason. */
-static int xlend_vma_check(struct vm_area_struct *vma, bool write)
-{
-	if (!vma)
-		return LENDDEV_REASON_UNMAPPED;
-
-	/*
-	 * Frames without struct pages; frames of other domains (privcmd,
-	 * gntdev); pages of which some driver thinks that it knows all users.
-	 */
-	if (vma->vm_flags & (VM_IO | VM_PFNMAP | VM_MIXEDMAP | VM_SHADOW_STACK))
-		return LENDDEV_REASON_KIND;
-	if (xlend_vma_special(vma))
-		return LENDDEV_REASON_KIND;
-	/* Memory of devices. */
-	if (vma_is_dax(vma))
-		return LENDDEV_REASON_KIND;
-	/* Its faults wait for a program, and could not be interrupted here. */
-	if (userfaultfd_armed(vma))
-		return LENDDEV_REASON_KIND;
-	/* Memory that is not even for the kernel. */
-	if (vma->vm_file &&
-	    file_inode(vma->vm_file)->i_sb->s_magic == SECRETMEM_MAGIC)
-		return LENDDEV_REASON_KIND;
-
-	/* A reservation where nothing was placed. */
-	if (!(vma->vm_flags & (VM_READ | VM_WRITE | VM_EXEC)) &&
-	    !vma->vm_file && !vma->anon_vma)
-		return LENDDEV_REASON_UNMAPPED;
-	/* May be about to change back. */
-	if (!(vma->vm_flags & VM_READ) || (write && !(vma->vm_flags & VM_WRITE)))
-		return LENDDEV_REASON_FORBIDDEN;
-	return 0;
-}
-
-/* Whether a page of the snapshot can be lent, and as which frame: likewise. */
-static int xlend_page_check(unsigned long hpfn, u64 *frame)
-{
-	unsigned long pfn = hpfn & ~HMM_PFN_FLAGS;
-	struct page *page;
-
-	/* Foreign frames of a PV domain have numbers beyond all memory. */
-	if (!pfn_valid(pfn))
-		return LENDDEV_REASON_FOREIGN;
-	page = pfn_to_page(pfn);
-	if (is_zone_device_page(page))
-		return LENDDEV_REASON_KIND;
-	/* The kernel's own; those of a PVH domain that map foreign frames. */
-	if (!is_zero_pfn(pfn) && PageReserved(page))
-		return LENDDEV_REASON_FOREIGN;
-	return xlend_hc_frame(pfn, frame) ? LENDDEV_REASON_FOREIGN : 0;
-}
-
-/*
- * A write by the guest does not make the host's page table entry dirty, and a
- * writable entry need not be: reclaim would drop the page with what the guest
- * wrote.  File pages that are written back are write-protected, with a notifier
- * call, when they are cleaned, so their writable entries are dirty.
- */
-static void xlend_mark_dirty(struct page *page)
-{
-	struct folio *folio = page_folio(page);
-
-	if (folio_test_anon(folio) || folio_test_swapbacked(folio))
-		folio_mark_dirty(folio);
-}
-
-/*
- * Whether the page can be lent for writing and nothing changes for Linux. A
- * neighbour that the guest has not asked for, let alone for writing, must not
- * be written to swap for that.
- */
-static bool xlend_is_dirty(struct page *page)
-{
-	struct folio *folio = page_folio(page);
-
-	if (folio_test_anon(folio) || folio_test_swapbacked(folio))
-		return folio_test_dirty(folio);
-	return true;
-}
-
-/* What Xen says of a lend, as a reason. */
-static int xlend_lend_reason(int rc)
-{
-	switch (rc) {
-	case 0:
-		return 0;
-	case -EBUSY: /* it has a use for the frame, which may pass */
-		return LENDDEV_REASON_BUSY;
-	case -EINVAL: /* not a frame of ours */
-	case -EPERM:
-		return LENDDEV_REASON_FOREIGN;
-	case -EOPNOTSUPP:
-		return LENDDEV_REASON_KIND;
-	case -ENOMEM:
-		return LENDDEV_REASON_XEN_MEMORY;
-	case -ENOENT:
-	case -ESRCH: /* window or borrower are gone */
-		return -ENODEV;
-	default:
-		return LENDDEV_REASON_OTHER;
-	}
-}
-
 /*
  * Lend the targets and what is present around them.  Nothing was invalidated
  * since the snapshot, and nothing will be while the lock is held.
@@ -174,7 +66,8 @@ static int xlend_lend_locked(struct xlend_window *w, unsigned long base,
 		if (is_target && i - target >= nr_targets)
 			continue;
 		if ((hpfn & HMM_PFN_VALID) && !(hpfn & HMM_PFN_ERROR))
-			err = xlend_page_check(hpfn, &p->frame[i]);
+			err = xlend_page_check(hpfn & ~HMM_PFN_FLAGS,
+					       &p->frame[i]);
 		if (err) {
 			if (is_target) {
 				/* The ones before it can be lent. */
@@ -189,12 +82,12 @@ static int xlend_lend_locked(struct xlend_window *w, unsigned long base,
 		rw = (hpfn & HMM_PFN_WRITE) &&
 		     (w->flags & LENDDEV_WINDOW_WRITE) &&
 		     ((is_target && (what->write || what->turn)) ||
-		      xlend_is_dirty(page));
+		      xlend_page_dirty(page));
 		p->lend[i] = true;
 		if (rw) {
 			p->frame[i] |= XENMEM_LEND_WRITE;
 			/* Before the guest can write. */
-			xlend_mark_dirty(page);
+			xlend_page_mark(page);
 		}
 	}
 
@@ -202,7 +95,7 @@ static int xlend_lend_locked(struct xlend_window *w, unsigned long base,
 			 what->turn);
 
 	for (i = 0; i < nr_targets; i++) {
-		int err = xlend_lend_reason(p->status[target + i]);
+		int err = xlend_page_reason(p->status[target + i]);
 		unsigned long hpfn = s->pfns[target + i];
 
 		if (err) {
@@ -226,12 +119,12 @@ static int xlend_access_locked(unsigned long hpfn, bool write,
 	void *p;
 	int rc;
 
-	rc = xlend_page_check(hpfn, &frame);
+	rc = xlend_page_check(hpfn & ~HMM_PFN_FLAGS, &frame);
 	if (rc)
 		return rc;
 	page = hmm_pfn_to_page(hpfn);
 	if (write)
-		xlend_mark_dirty(page);
+		xlend_page_mark(page);
 
 	/* One access, which is whole if it is aligned. */
 	p = kmap_local_page(page) + acc->offset;
@@ -278,7 +171,7 @@ xlend_commit(struct xlend_window *w, struct xlend_resolve *what,
 {
 	int rc;
 
-	mutex_lock(&w->books.lock);
+	xlend_books_lock(&w->books);
 	if (!w->books.open)
 		rc = -ESHUTDOWN;
 	else if (READ_ONCE(w->dead))
@@ -290,7 +183,7 @@ xlend_commit(struct xlend_window *w, struct xlend_resolve *what,
 					 what->access);
 	else
 		rc = xlend_lend_locked(w, base, nr, target, what, s);
-	mutex_unlock(&w->books.lock);
+	xlend_books_unlock(&w->books);
 	return rc;
 }
 
@@ -344,6 +237,45 @@ static int xlend_fault_in(struct vm_area_struct *vma, unsigned long addr,
 	return 0;
 }
 
+/* Fault in what comes after the slots that matter.  None of it has to succeed. */
+static void xlend_bring(struct xlend_window *w, struct xlend_resolve *what)
+{
+	unsigned long slot = what->slot + what->nr;
+	unsigned long end = min3(slot + what->block.ahead, what->block.to,
+				 w->nr);
+	struct vm_area_struct *vma = NULL;
+	struct mm_struct *mm = w->mm;
+	bool locked = false;
+	unsigned int n = 0;
+
+	for (; slot < end; slot++) {
+		struct xlend_tries tries = { .slot = slot };
+		unsigned long addr = w->addr + (slot << PAGE_SHIFT);
+		int rc;
+
+		if (xlend_books_has(&w->books, slot, false))
+			continue;
+		/* Shared memory lets go of the lock with each new page. */
+		if (!locked) {
+			mmap_read_lock(mm);
+			locked = true;
+			vma = vma_lookup(mm, addr);
+		}
+		if (check_stable_address_space(mm) || !vma ||
+		    addr >= vma->vm_end || xlend_page_vma(vma, what->write))
+			break;
+		rc = xlend_fault_in(vma, addr, what->write, &tries);
+		locked = rc != XLEND_AGAIN && rc != -EINTR;
+		if (rc > 0 || rc == -EINTR)
+			break;
+		n += tries.done;
+	}
+	if (locked)
+		mmap_read_unlock(mm);
+	if (n)
+		xlend_count(w, &w->counts.ahead, n);
+}
+
 /*
  * One round.  Return: 0; XLEND_AGAIN, XLEND_OVERTAKEN; or as xlend_resolve().
  * @what->nr is cut to what one round can do.
@@ -363,7 +295,7 @@ static int xlend_resolve_once(struct xlend_window *w,
 	unsigned long base, end;
 	struct vm_area_struct *vma;
 	unsigned int target, i;
-	bool locked = true;
+	bool locked = true, wide = false;
 	int rc;
 
 	snap = xlend_notify_begin(w);
@@ -375,24 +307,17 @@ static int xlend_resolve_once(struct xlend_window *w,
 	if (check_stable_address_space(mm))
 		goto unlock;
 	vma = vma_lookup(mm, addr);
-	rc = xlend_vma_check(vma, what->write);
+	rc = xlend_page_vma(vma, what->write);
 	if (rc)
 		goto unlock;
 
-	/* Aligned by slot, clipped to the window and to what is mapped. */
+	/* First what matters alone: the rest may be for nothing. */
 	base = what->slot;
-	end = what->slot + what->nr;
-	if (what->around) {
-		base -= base % what->around;
-		end = max(end, base + what->around);
-	}
-	end = min(end, w->nr);
-	if (vma->vm_start > w->addr)
-		base = max(base, (vma->vm_start - w->addr) >> PAGE_SHIFT);
+	end = min(what->slot + what->nr, w->nr);
 	end = min(end, (vma->vm_end - w->addr) >> PAGE_SHIFT);
-	what->nr = min_t(unsigned long, what->nr, end - what->slot);
+	what->nr = end - base;
+look:
 	target = what->slot - base;
-
 	memset(s->pfns, 0, sizeof(s->pfns));
 	range.start = w->addr + (base << PAGE_SHIFT);
 	range.end = w->addr + (end << PAGE_SHIFT);
@@ -432,6 +357,18 @@ static int xlend_resolve_once(struct xlend_window *w,
 			rc = XLEND_AGAIN;
 		}
 		break;
+	}
+	if (!rc && !wide && what->block.from < what->block.to) {
+		/* It is there.  What is around it? */
+		wide = true;
+		base = min(base, what->block.from);
+		end = min(max(end, what->block.to), w->nr);
+		if (vma->vm_start > w->addr)
+			base = max(base,
+				   (vma->vm_start - w->addr) >> PAGE_SHIFT);
+		end = min(end, (vma->vm_end - w->addr) >> PAGE_SHIFT);
+		if (end - base > what->nr)
+			goto look;
 	}
 unlock:
 	if (locked)
@@ -477,7 +414,6 @@ int xlend_resolve(struct xlend_window *w, struct xlend_resolve *what,
 
 	if (what->write && !(w->flags & LENDDEV_WINDOW_WRITE))
 		return LENDDEV_REASON_READ_ONLY;
-	what->around = min_t(unsigned int, what->around, XLEND_BATCH);
 	what->done = 0;
 
 	/* A worker that is no thread of the process, or a stranger. */
@@ -504,6 +440,10 @@ int xlend_resolve(struct xlend_window *w, struct xlend_resolve *what,
 			continue;
 		}
 		if (rc == XLEND_AGAIN) {
+			if (last.done && what->block.ahead) {
+				xlend_bring(w, what);
+				what->block.ahead = 0; /* once */
+			}
 			cond_resched();
 			continue;
 		}

@@ -12,6 +12,7 @@
 #define _XLEND_RESOLVE_H
 
 #include "books.h"
+#include "stream.h"
 
 struct xlend_turn;
 struct xlend_window;
@@ -34,8 +35,9 @@ struct xlend_access {
  * @nr: slots that matter, at most XLEND_BATCH; changed
  * @write: for writing
  * @patient: wait a little for what may pass
- * @around: size of the aligned block of slots in which pages that are present
- *          are lent with them, at most XLEND_BATCH; 0 for none
+ * @block: slots in which pages that are present are lent with them, and how
+ *         many more may be brought; those that matter alone if it is empty.
+ *         Changed
  * @access: NULL to lend, else the access; one slot then
  * @turn: the request that waits for @slot to be lent, or NULL
  * @done: slots from @slot on that were lent; on success at least one
@@ -45,7 +47,7 @@ struct xlend_resolve {
 	unsigned int nr;
 	bool write;
 	bool patient;
-	unsigned int around;
+	struct xlend_block block;
 	struct xlend_access *access;
 	struct xlend_turn *turn;
 	unsigned int done;

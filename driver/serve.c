@@ -214,6 +214,53 @@ void xlend_dispatch(struct xlend_request *r)
 		xlend_request_finish(r, answer);
 }
 
+/* --- the interrupt */
+
+/* Under the lock of the counts. */
+static void xlend_count_answer(struct xlend_window *w, struct xlend_turn *t)
+{
+	u64 ns = (t->answered ?: ktime_get_ns()) - t->since;
+
+	w->counts.fault_total_ns += ns;
+	w->counts.fault_max_ns = max(w->counts.fault_max_ns, ns);
+	w->counts.fault_us[xlend_bucket(ns)]++;
+}
+
+/**
+ * xlend_serve_now - see struct xlend_server
+ * @t: the request
+ *
+ * Context: interrupt; no locks.
+ */
+void xlend_serve_now(struct xlend_turn *t)
+{
+	struct xlend_borrower *b = container_of(t->r->server,
+						struct xlend_borrower, server);
+	bool write = xlend_ioreq_is_write(&t->req);
+	struct xlend_window *w;
+
+	/* A guest that does not get on is the workers'. */
+	if (!xlend_ioreq_is_fault(&t->req) || t->req.count > 1)
+		return;
+
+	rcu_read_lock();
+	spin_lock(&b->lock);
+	w = xlend_window_at(b, t->req.addr >> PAGE_SHIFT);
+	spin_unlock(&b->lock);
+	if (w && xlend_present(w, t)) {
+		bool ours = t->answered ||
+			    xlend_turn_answer(t, XENMEM_LEND_ANSWER_RETRY);
+
+		trace_xen_lend_fault(xlend_domid(b), w->serial, t->r->vcpu,
+				     t->req.addr, write, 1, 0, t->since);
+		spin_lock(&w->stat_lock);
+		if (ours)
+			xlend_count_answer(w, t);
+		spin_unlock(&w->stat_lock);
+	}
+	rcu_read_unlock();
+}
+
 /* --- the workers */
 
 static void xlend_serve_fault(struct xlend_window *w, struct xlend_turn *t,
@@ -221,30 +268,30 @@ static void xlend_serve_fault(struct xlend_window *w, struct xlend_turn *t,
 {
 	unsigned int limit = READ_ONCE(xlend_stall_limit);
 	bool write = xlend_ioreq_is_write(&t->req);
-	u64 gpa = t->req.addr, ns;
+	u64 gpa = t->req.addr, answer;
 	u32 count = t->req.count;
-	unsigned long flags;
-	u64 answer;
 	int rc;
 
 	if (!t->resumed) {
-		spin_lock_irqsave(&w->stat_lock, flags);
+		spin_lock_irq(&w->stat_lock);
 		if (write)
 			w->counts.faults_write++;
 		else
 			w->counts.faults_read++;
 		if (count > 1)
 			w->counts.stalls++;
-		spin_unlock_irqrestore(&w->stat_lock, flags);
+		spin_unlock_irq(&w->stat_lock);
 	}
 
 	for (;;) {
+		struct xlend_stream stream = t->r->stream;
 		struct xlend_resolve what = {
 			.slot = t->slot,
 			.nr = 1,
 			.write = write,
 			.patient = true,
-			.around = READ_ONCE(xlend_fault_around),
+			.block = xlend_stream_step(&stream, w->serial, t->slot,
+						   READ_ONCE(xlend_fault_around)),
 			.turn = t,
 		};
 
@@ -263,8 +310,12 @@ static void xlend_serve_fault(struct xlend_window *w, struct xlend_turn *t,
 		/* The request may be about something else by now. */
 		trace_xen_lend_fault(xlend_domid(w->borrower), w->serial,
 				     t->r->vcpu, gpa, write, count, rc,
-				     ktime_get_ns() - t->since);
+				     t->since);
 
+		if (!rc) {
+			stream.next = xlend_books_next(&w->books, t->slot);
+			t->r->stream = stream;
+		}
 		if (rc == -EINTR) {
 			xlend_turn_back(t);
 			return;
@@ -292,14 +343,11 @@ static void xlend_serve_fault(struct xlend_window *w, struct xlend_turn *t,
 	if (!xlend_turn_answer(t, answer) && !t->answered)
 		return;
 	/* How long somebody took to resume it says nothing of us. */
-	if (t->resumed)
-		return;
-	ns = (t->answered ?: ktime_get_ns()) - t->since;
-	spin_lock_irqsave(&w->stat_lock, flags);
-	w->counts.fault_total_ns += ns;
-	w->counts.fault_max_ns = max(w->counts.fault_max_ns, ns);
-	w->counts.fault_us[xlend_bucket(ns)]++;
-	spin_unlock_irqrestore(&w->stat_lock, flags);
+	if (!t->resumed) {
+		spin_lock_irq(&w->stat_lock);
+		xlend_count_answer(w, t);
+		spin_unlock_irq(&w->stat_lock);
+	}
 }
 
 static void xlend_serve_copy(struct xlend_window *w, struct xlend_turn *t,

@@ -16,6 +16,7 @@ struct xlend_scratch;
 struct xlend_turn;
 struct xlend_window;
 
+void xlend_serve_now(struct xlend_turn *t);
 void xlend_dispatch(struct xlend_request *r);
 void xlend_serve(struct xlend_window *w, struct xlend_turn *t,
 		 struct xlend_scratch *s);

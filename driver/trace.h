@@ -5,6 +5,7 @@
 #if !defined(_XLEND_TRACE_H) || defined(TRACE_HEADER_MULTI_READ)
 #define _XLEND_TRACE_H
 
+#include <linux/ktime.h>
 #include <linux/tracepoint.h>
 
 #include "hcall.h"
@@ -15,8 +16,8 @@
  */
 TRACE_EVENT(xen_lend_fault,
 	TP_PROTO(u16 domid, u64 serial, u32 vcpu, u64 gpa, bool write,
-		 u32 count, int rc, u64 ns),
-	TP_ARGS(domid, serial, vcpu, gpa, write, count, rc, ns),
+		 u32 count, int rc, u64 since),
+	TP_ARGS(domid, serial, vcpu, gpa, write, count, rc, since),
 	TP_STRUCT__entry(
 		__field(u64, gpa)
 		__field(u64, ns)
@@ -29,7 +30,7 @@ TRACE_EVENT(xen_lend_fault,
 	),
 	TP_fast_assign(
 		__entry->gpa = gpa;
-		__entry->ns = ns;
+		__entry->ns = ktime_get_ns() - since;
 		__entry->serial = serial;
 		__entry->vcpu = vcpu;
 		__entry->count = count;
@@ -102,8 +103,8 @@ TRACE_EVENT(xen_lend_revoke,
 /* Memory management is about to change something in the span. */
 TRACE_EVENT(xen_lend_invalidate,
 	TP_PROTO(u16 domid, u64 serial, unsigned long start,
-		 unsigned long end, u32 event, u64 ns),
-	TP_ARGS(domid, serial, start, end, event, ns),
+		 unsigned long end, u32 event, u64 since),
+	TP_ARGS(domid, serial, start, end, event, since),
 	TP_STRUCT__entry(
 		__field(unsigned long, start)
 		__field(unsigned long, end)
@@ -115,7 +116,7 @@ TRACE_EVENT(xen_lend_invalidate,
 	TP_fast_assign(
 		__entry->start = start;
 		__entry->end = end;
-		__entry->ns = ns;
+		__entry->ns = ktime_get_ns() - since;
 		__entry->serial = serial;
 		__entry->event = event;
 		__entry->domid = domid;
@@ -127,8 +128,8 @@ TRACE_EVENT(xen_lend_invalidate,
 
 /* A vCPU's request was answered, by whoever came first. */
 TRACE_EVENT(xen_lend_answer,
-	TP_PROTO(u16 domid, u32 vcpu, u8 type, u64 data, u64 ns),
-	TP_ARGS(domid, vcpu, type, data, ns),
+	TP_PROTO(u16 domid, u32 vcpu, u8 type, u64 data, u64 since),
+	TP_ARGS(domid, vcpu, type, data, since),
 	TP_STRUCT__entry(
 		__field(u64, data)
 		__field(u64, ns)
@@ -138,7 +139,7 @@ TRACE_EVENT(xen_lend_answer,
 	),
 	TP_fast_assign(
 		__entry->data = data;
-		__entry->ns = ns;
+		__entry->ns = ktime_get_ns() - since;
 		__entry->vcpu = vcpu;
 		__entry->domid = domid;
 		__entry->type = type;

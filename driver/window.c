@@ -43,7 +43,7 @@ static void xlend_window_free(struct kref *ref)
 	mmdrop(w->mm);
 	xlend_holder_put(w->holder);
 	xlend_borrower_put(w->borrower);
-	kfree(w);
+	kfree_rcu(w, rcu);
 }
 
 /**
@@ -484,7 +484,7 @@ void xlend_window_stats(struct xlend_window *w, struct lenddev_stats *st)
 	st->serial = w->serial;
 	st->vcpus_held = READ_ONCE(w->crew.queue.nr_held);
 
-	mutex_lock(&w->books.lock);
+	xlend_books_lock(&w->books);
 	st->pages_lent = w->books.nr_lent;
 	st->lends = w->books.counts.lends;
 	st->lend_calls = w->books.counts.lend_calls;
@@ -496,7 +496,7 @@ void xlend_window_stats(struct xlend_window *w, struct lenddev_stats *st)
 	st->revoke_max_ns = w->books.counts.revoke_max_ns;
 	st->revoke_total_ns = w->books.counts.revoke_total_ns;
 	memcpy(st->revoke_us, w->books.counts.revoke_us, sizeof(st->revoke_us));
-	mutex_unlock(&w->books.lock);
+	xlend_books_unlock(&w->books);
 
 	spin_lock_irq(&w->stat_lock);
 	st->faults_read = w->counts.faults_read;
@@ -507,6 +507,8 @@ void xlend_window_stats(struct xlend_window *w, struct lenddev_stats *st)
 	st->errors = w->counts.errors;
 	st->holds = w->counts.holds;
 	st->stalls = w->counts.stalls;
+	st->interrupts = w->counts.interrupts;
+	st->ahead = w->counts.ahead;
 	st->fault_max_ns = w->counts.fault_max_ns;
 	st->fault_total_ns = w->counts.fault_total_ns;
 	memcpy(st->fault_us, w->counts.fault_us, sizeof(st->fault_us));

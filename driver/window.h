@@ -8,7 +8,9 @@
  * References (kref): held by the holder's array of windows, until
  * xlend_window_destroy(), by each of the crew's workers, and by whoever looked
  * it up.  The window holds its holder and borrower, and mm_count (mmgrab) of
- * the process, never mm_users.  No page is ever referenced or pinned.
+ * the process, never mm_users.  No page is ever referenced or pinned.  The
+ * interrupt has no reference: the struct itself goes after a grace period, and
+ * of all else it makes use only with the books of a window that is open.
  *
  * Lock order, outer to inner:
  *
@@ -34,6 +36,7 @@
 #include "books.h"
 #include "event.h"
 #include "notify.h"
+#include "present.h"
 #include "worker.h"
 
 struct eventfd_ctx;
@@ -50,6 +53,8 @@ struct xlend_holder;
  * @errors: requests answered by the policy
  * @holds: requests held
  * @stalls: faults that came without progress
+ * @interrupts: faults served without a worker
+ * @ahead: absent pages brought before they were asked for
  * @fault_total_ns: time from request to answer
  * @fault_max_ns: the longest
  * @fault_us: faults by their time, see LENDDEV_BUCKETS
@@ -63,6 +68,8 @@ struct xlend_window_counts {
 	u64 errors;
 	u64 holds;
 	u64 stalls;
+	u64 interrupts;
+	u64 ahead;
 	u64 fault_total_ns;
 	u64 fault_max_ns;
 	u64 fault_us[LENDDEV_BUCKETS];
@@ -70,6 +77,7 @@ struct xlend_window_counts {
 
 struct xlend_window {
 	struct kref ref;
+	struct rcu_head rcu;
 	struct xlend_holder *holder;
 	struct xlend_borrower *borrower;
 	struct rb_node node;		/* borrower->lock */
@@ -89,6 +97,7 @@ struct xlend_window {
 
 	struct xlend_books books;
 	struct xlend_notify notify;
+	struct xlend_present present;	/* books.lock */
 	struct xlend_crew crew;
 
 	spinlock_t stat_lock;		/* counts */

@@ -38,6 +38,8 @@ typedef uint32_t evtchn_port_t;
 
 #define __user
 #define __percpu
+#define __acquires(x)
+#define __releases(x)
 #define container_of(p, type, member) \
 	((type *)((char *)(p) - offsetof(type, member)))
 #define READ_ONCE(x)		__atomic_load_n(&(x), __ATOMIC_RELAXED)
@@ -49,6 +51,8 @@ typedef uint32_t evtchn_port_t;
 #define min(a, b)		((a) < (b) ? (a) : (b))
 #define max(a, b)		((a) > (b) ? (a) : (b))
 #define min_t(type, a, b)	min((type)(a), (type)(b))
+#define max_t(type, a, b)	max((type)(a), (type)(b))
+#define clamp_t(type, v, lo, hi) min_t(type, max_t(type, v, lo), hi)
 #define WARN_ON(x)		assert(!(x))
 #define BUILD_BUG_ON(x)		_Static_assert(!(x), #x)
 #define U32_MAX			UINT32_MAX
@@ -112,6 +116,15 @@ static inline void spin_lock(spinlock_t *l)
 	l->held = true;
 }
 
+static inline bool spin_trylock(spinlock_t *l)
+{
+	if (pthread_mutex_trylock(&l->m))
+		return false;
+	l->owner = pthread_self();
+	l->held = true;
+	return true;
+}
+
 static inline void spin_unlock(spinlock_t *l)
 {
 	l->held = false;
@@ -130,6 +143,7 @@ static inline bool test_holds(const spinlock_t *l)
 #define mutex_init(x)			spin_lock_init(&(x)->l)
 #define mutex_lock(x)			spin_lock(&(x)->l)
 #define mutex_unlock(x)			spin_unlock(&(x)->l)
+#define mutex_trylock(x)		spin_trylock(&(x)->l)
 #define lockdep_assert_held(x)	assert(_Generic((x), \
 	struct mutex *: test_holds((const spinlock_t *)(x)), \
 	const spinlock_t *: test_holds((const spinlock_t *)(x)), \

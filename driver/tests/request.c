@@ -32,6 +32,30 @@ static void dispatch(struct xlend_request *r)
 		xlend_request_enqueue(r, &q[slot < FAR ? slot % 2 : 2], slot, false);
 }
 
+/* What the interrupt does about a fault by itself. */
+static enum { NOW_NOTHING, NOW_LEND, NOW_LENT_ONLY, NOW_OVERTAKEN, NOW_ANY } now_mode;
+static unsigned int nows;
+
+static void now(struct xlend_turn *t)
+{
+	static unsigned int seed;
+	unsigned int mode = READ_ONCE(now_mode);
+	struct xlend_turn other = *t;
+	u64 frame[1] = { 4711 };
+	s32 status[1];
+
+	__atomic_add_fetch(&nows, 1, __ATOMIC_RELAXED);
+	if (mode == NOW_ANY)
+		mode = __atomic_add_fetch(&seed, 1, __ATOMIC_RELAXED) * 2654435761U >> 30;
+	if (mode == NOW_NOTHING)
+		return;
+	if (mode == NOW_OVERTAKEN)
+		xlend_turn_answer(&other, 6);
+	xlend_turn_lend(t, FAKE_HANDLE, t->req.addr >> PAGE_SHIFT, 1, frame, status);
+	if (mode == NOW_LENT_ONLY)
+		xlend_turn_answer(t, 7);
+}
+
 static void setup(void)
 {
 	closed = false;
@@ -39,7 +63,7 @@ static void setup(void)
 	xlend_queue_init(&q[1], wake);
 	xlend_queue_init(&q[2], wake);
 	s = calloc(1, sizeof(*s) + V * sizeof(s->requests[0]));
-	xlend_server_init(s, FAKE_DOMID, V, dispatch);
+	xlend_server_init(s, FAKE_DOMID, V, now, dispatch);
 	memset(fake_page, 0, sizeof(fake_page));
 	for (unsigned int v = 0; v < V; v++)
 		fake_page[v].port = 100 + v;
@@ -191,6 +215,30 @@ static void cases(void)
 		fake_answered(4, &data);
 	}
 
+	/* in the interrupt */
+	nows = 0;
+	now_mode = NOW_LEND;
+	fault(3, 10);
+	ok(fake_answered(3, &data) && data == XENMEM_LEND_ANSWER_RETRY, "the interrupt lends, and Xen answers");
+	eq(fake_masked[3], 0, "... it is over");
+	ok(!take(&q[0]).r, "... and nothing is left for a worker");
+	now_mode = NOW_LENT_ONLY;
+	fake_no_answer = true;
+	fault(3, 10);
+	fake_no_answer = false;
+	ok(fake_answered(3, &data) && data == 7, "it lends, Xen does not answer, so it does");
+	ok(!take(&q[0]).r && !fake_masked[3], "... and that is all");
+	now_mode = NOW_OVERTAKEN;
+	fault(3, 10);
+	ok(fake_answered(3, &data) && data == 6, "somebody answers meanwhile");
+	ok(!take(&q[0]).r && !fake_masked[3], "... and that is all");
+	now_mode = NOW_NOTHING;
+	fault(3, 10);
+	ok(!fake_answered(3, &data), "the interrupt does nothing");
+	t = take(&q[0]);
+	ok(t.r && xlend_turn_answer(&t, 8) && fake_answered(3, &data) && data == 8, "... but a worker");
+	eq(nows, 4, "it was asked each time");
+
 	/* moving */
 	fault(3, 10);
 	t = take(&q[0]);
@@ -335,6 +383,7 @@ static void threads(unsigned int ms)
 
 	at("threads");
 	setup();
+	now_mode = NOW_ANY;
 	over = false;
 	for (i = 0; i < V; i++)
 		pthread_create(&vcpu[i], NULL, vcpu_thread, (void *)(uintptr_t)i);
@@ -358,6 +407,7 @@ static void threads(unsigned int ms)
 	}
 	ok(n > 1000, "%lu requests of six vCPUs, four workers and one who answers for them", n);
 	eq(bad, 0, "... each was answered");
+	now_mode = NOW_NOTHING;
 	teardown();
 }
 

@@ -364,6 +364,8 @@ struct xenlend_stats {
      * the last one: all that took longer. */
     uint64_t fault_us[XENLEND_BUCKETS];
     uint64_t revoke_us[XENLEND_BUCKETS];
+    uint64_t interrupts;        /* faults served without a worker */
+    uint64_t ahead;             /* absent pages brought for a sequence */
     uint64_t reserved[12];
 };
 

@@ -31,4 +31,6 @@ void xenlend_stats_from_kernel(struct xenlend_stats *to,
     _Static_assert(sizeof(to->fault_us) == sizeof(from->fault_us), "buckets");
     memcpy(to->fault_us, from->fault_us, sizeof(to->fault_us));
     memcpy(to->revoke_us, from->revoke_us, sizeof(to->revoke_us));
+    to->interrupts = from->interrupts;
+    to->ahead = from->ahead;
 }

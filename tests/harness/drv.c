@@ -179,3 +179,14 @@ void *lent_map(struct lent *l, size_t page, size_t pages, int prot, int flags, i
 		die("mmap into the span: %s", strerror(errno));
 	return p;
 }
+
+void xlend_param(const char *name, unsigned long value)
+{
+	char path[128];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/sys/module/xen_lend/parameters/%s", name);
+	f = fopen(path, "we");
+	if (!f || fprintf(f, "%lu\n", value) < 0 || fclose(f))
+		die("%s: %s", path, strerror(errno));
+}

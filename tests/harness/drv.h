@@ -16,6 +16,9 @@ int drv_populate(int fd, unsigned id, uint64_t off, uint64_t len, bool write, ui
 int drv_zap(int fd, unsigned id, uint64_t off, uint64_t len);
 /* How many vCPUs were held, or a negative errno. */
 int drv_resume(int fd, unsigned id, uint64_t off, uint64_t len, unsigned action);
+/* a parameter of the module, by its name */
+void xlend_param(const char *name, unsigned long value);
+
 int drv_stats(int fd, unsigned id, struct lenddev_stats *st);
 struct lenddev_stats drv_st(int fd, unsigned id);		/* the suite ends if that fails */
 int drv_ioctl(int fd, unsigned long cmd, void *arg);

@@ -133,7 +133,21 @@ static struct kretprobe commit;
 static struct kprobe destroy;
 static bool commit_probed, destroy_probed;
 
-static int delay(u64 v)
+/* An invalidation has been told. */
+static int after_invalidate(struct kretprobe_instance *ri, struct pt_regs *regs)
+{
+	unsigned int ms;
+
+	if (!(bool)regs_return_value(regs) ||
+	    atomic_dec_if_positive(&delays) < 0)
+		return 0;
+	atomic_inc(&delayed);
+	for (ms = 0; ms < READ_ONCE(delay_ms); ms++)
+		mdelay(1);
+	return 0;
+}
+
+static int delay(u64 v, bool revoked)
 {
 	int rc;
 
@@ -155,9 +169,9 @@ static int delay(u64 v)
 	WRITE_ONCE(delay_ms, (u32)v);
 	atomic_set(&delays, v >> 32);
 	commit = (struct kretprobe){
-		.kp.symbol_name = "xlend_commit",
-		.entry_handler = before_commit,
-		.handler = after_commit,
+		.kp.symbol_name = revoked ? "xlend_invalidate" : "xlend_commit",
+		.entry_handler = revoked ? NULL : before_commit,
+		.handler = revoked ? after_invalidate : after_commit,
 	};
 	rc = register_kretprobe(&commit);
 	commit_probed = !rc;
@@ -208,9 +222,11 @@ static long do_ioctl(unsigned int cmd, u64 __user *arg)
 	case XLPFN_FREE:
 		return take_back();
 	case XLPFN_DELAY:
+	case XLPFN_DELAY_REVOKED:
 		if (get_user(v, arg))
 			return -EFAULT;
-		return (u32)v > XLPFN_LONGEST ? -EINVAL : delay(v);
+		return (u32)v > XLPFN_LONGEST ?
+		       -EINVAL : delay(v, cmd == XLPFN_DELAY_REVOKED);
 	case XLPFN_DELAYED:
 		return put_user((u64)atomic_read(&delayed), arg);
 	case XLPFN_MEET:
@@ -245,7 +261,7 @@ static int xlpfn_release(struct inode *inode, struct file *f)
 	mutex_lock(&lock);
 	if (page)
 		take_back();
-	delay(0);
+	delay(0, false);
 	mutex_unlock(&lock);
 	return 0;
 }

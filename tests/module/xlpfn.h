@@ -34,6 +34,11 @@
 #define XLPFN_DELAYED	_IOR('~', 9, __u64)
 #define XLPFN_LONGEST	30000	/* milliseconds: there to end a hang */
 /*
+ * The same, but it waits after an invalidation has been told to it, and all was
+ * revoked: page tables are not changed yet.
+ */
+#define XLPFN_DELAY_REVOKED	_IOW('~', 13, __u64)
+/*
  * after XLPFN_DELAY: when a window has been closed and is about to be destroyed
  * in Xen, who waits goes on, and the end of the window waits for that
  */

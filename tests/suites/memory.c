@@ -399,6 +399,8 @@ static void overtaken(void)
 	at("a snapshot that is overtaken");
 	if (fd < 0)
 		die("/dev/xlpfn: %s", strerror(errno));
+	/* which takes none: it does not let go of what it looks at */
+	xlend_param("interrupt_faults", 0);
 	for (i = 0; i < 20; i++) {
 		v = 1ULL << 32 | 40;
 		lent_anon(&l, 120, 1);
@@ -409,6 +411,7 @@ static void overtaken(void)
 		if (ioctl(fd, XLPFN_DELAY, &v)) {
 			ok(false, "a delay before the driver's xlend_commit: %s", strerror(errno));
 			close(fd);
+			xlend_param("interrupt_faults", 64);
 			return;
 		}
 		gop_start(l.g, 0, GOP_READ, W(120), 8);
@@ -428,9 +431,81 @@ static void overtaken(void)
 	v = 0;
 	ioctl(fd, XLPFN_DELAY, &v);
 	close(fd);
+	xlend_param("interrupt_faults", 64);
 	ok(waited >= 15, "pages replaced between the driver's look and its lend (%d of 20)", waited);
 	eq(stale, 0, "... and the guest never reads the old one");
 	eq(wrong, 0, "... nor writes to it");
+}
+
+static void *drop_120(void *arg)
+{
+	(void)arg;
+	if (madvise(l.span + 120 * PAGE, PAGE, MADV_DONTNEED))
+		die("madvise: %s", strerror(errno));
+	return NULL;
+}
+
+/*
+ * The same race for what the interrupt lends: it reads page tables while an invalidation is under way, that has revoked
+ * what was lent, and has not changed the tables yet.
+ */
+static void under_way(void)
+{
+	int fd = open("/dev/xlpfn", O_RDWR), i, early = 0, stale = 0, wrong = 0;
+	pthread_t thread;
+	uint64_t v, n;
+
+	at("an invalidation under way");
+	if (fd < 0)
+		die("/dev/xlpfn: %s", strerror(errno));
+	for (i = 0; i < 20; i++) {
+		lent_anon(&l, 120, 1);
+		V(120) = 1000 + i;
+		/* a worker waits for the invalidations before, so that none of these keeps the interrupt from it */
+		g_write(l.g, W(120) + 16, 1);
+		drv_zap(l.fd, l.id, 120 * PAGE, PAGE);
+		v = 1ULL << 32 | 40;
+		if (ioctl(fd, XLPFN_DELAY_REVOKED, &v)) {
+			ok(false, "a delay after the driver's xlend_invalidate: %s", strerror(errno));
+			close(fd);
+			return;
+		}
+		pthread_create(&thread, NULL, drop_120, NULL);
+		do
+			ioctl(fd, XLPFN_DELAYED, &v);
+		while (!v);
+		gop_start(l.g, 0, GOP_READ, W(120), 8);
+		pthread_join(thread, NULL);
+		/* it may have read that before the page went, if that could be */
+		early += gop_wait(l.g, 0) == 1000UL + i;
+		stale += g_read(l.g, W(120)) != 0;
+		g_write(l.g, W(120) + 8, i);
+		wrong += *(volatile uint64_t *)(l.span + 120 * PAGE + 8) != (uint64_t)i;
+	}
+	v = 0;
+	ioctl(fd, XLPFN_DELAY, &v);
+	close(fd);
+	eq(early, 0, "no page is lent that an invalidation is about to take away (20 times)");
+	eq(stale, 0, "... the guest reads what comes after it");
+	eq(wrong, 0, "... and writes to that");
+
+	/* where nothing is under way the interrupt does lend */
+	lent_anon(&l, 0, 16);
+	for (i = 0; i < 16; i++)
+		V(i) = i;
+	g_write(l.g, W(0), 7);
+	drv_zap(l.fd, l.id, 0, 16 * PAGE);
+	n = drv_st(l.fd, l.id).interrupts;
+	for (i = 0; i < 16; i++)
+		g_write(l.g, W(i), 8);
+	ok(drv_st(l.fd, l.id).interrupts > n, "pages that are there are lent by the interrupt");
+	xlend_param("interrupt_faults", 0);
+	drv_zap(l.fd, l.id, 0, 16 * PAGE);
+	n = drv_st(l.fd, l.id).interrupts;
+	for (i = 0; i < 16; i++)
+		g_write(l.g, W(i), 8);
+	eq(drv_st(l.fd, l.id).interrupts - n, 0, "... if it may");
+	xlend_param("interrupt_faults", 64);
 }
 
 /* What must not be lent, and must not harm anybody when someone maps it into a span. */
@@ -551,6 +626,7 @@ void suite_memory(void)
 	changes();
 	forks();
 	overtaken();
+	under_way();
 	refused();
 	by_value();
 	at("end");

@@ -199,6 +199,8 @@ static void ended_while_resolving(enum ending how, bool early)
 		close(fd);
 		fd = -1;
 	}
+	/* it would not wait */
+	xlend_param("interrupt_faults", 0);
 	if (ioctl(x, XLPFN_DELAY, &v) || (early && ioctl(x, XLPFN_MEET)))
 		die("a delay before the driver's xlend_commit: %s", strerror(errno));
 	gop_start(l.g, 0, GOP_READ, W(PAGES + 3), 8);
@@ -238,6 +240,7 @@ static void ended_while_resolving(enum ending how, bool early)
 	eqx(g_read(l.g, W(PAGES + 3)), ~0UL, "... and where the window was there is nothing");
 	v = 0;
 	ioctl(x, XLPFN_DELAY, &v);
+	xlend_param("interrupt_faults", 64);
 	kill(pid, SIGKILL);
 	waitpid(pid, &status, 0);
 	close(say[0]);

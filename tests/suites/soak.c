@@ -48,14 +48,6 @@ static void *chaos(void *arg)
 	return (void *)n;
 }
 
-static void set_stall_limit(const char *value)
-{
-	FILE *f = fopen("/sys/module/xen_lend/parameters/stall_limit", "w");
-
-	if (!f || fputs(value, f) < 0 || fclose(f))
-		die("stall_limit: %s", strerror(errno));
-}
-
 /* A page that is taken away before the guest has used it, more often than the driver is to put up with. */
 static void stalls(void)
 {
@@ -69,7 +61,7 @@ static void stalls(void)
 	while (drv_events(s.fd, ev, 16, 0) > 0)
 		;
 	*(volatile uint64_t *)s.span = 4711;
-	set_stall_limit("1");
+	xlend_param("stall_limit", 1);
 	gop_start(s.g, 0, GOP_SPIN_READ, W(0), 4711);
 	while (!hits && now() < end) {
 		drv_zap(s.fd, s.id, 0, PAGE);
@@ -86,7 +78,7 @@ static void stalls(void)
 			hits = drv_st(s.fd, s.id).vcpus_held;
 		told = 0;
 	}
-	set_stall_limit("1000");
+	xlend_param("stall_limit", 1000);
 	ok(hits, "the vCPU is held");
 	eq(drv_resume(s.fd, s.id, 0, PAGE, LENDDEV_RESUME_RETRY), 1, "... and resumed");
 	gop_stop(s.g, 0);

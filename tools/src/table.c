@@ -173,12 +173,14 @@ int table_totals(FILE *f, const struct window *w)
     counter(t, &bad, "  faults on writes", s->faults_write);
     counter(t, &bad, "    again on a page lent before", s->refaults);
     counter(t, &bad, "    that made a page writable", s->upgrades);
+    counter(t, &bad, "    served without a worker", s->interrupts);
     counter(t, &bad, "    met the policy", s->errors);
     counter(t, &bad, "    made a vCPU wait", s->holds);
     counter(t, &bad, "    without progress", s->stalls);
     counter(t, &bad, "  accesses served by value", s->copies);
     counter(t, &bad, "  pages lent", s->lends);
     counter(t, &bad, "    with a neighbour's fault", s->around);
+    counter(t, &bad, "    brought ahead of a sequence", s->ahead);
     counter(t, &bad, "    hypercalls", s->lend_calls);
     counter(t, &bad, "  changes of the span's mappings", s->invalidations);
     counter(t, &bad, "    that made a fault try again", s->retries);

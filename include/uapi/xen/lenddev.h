@@ -137,6 +137,8 @@ struct lenddev_stats {
 	__aligned_u64 revoke_total_ns;
 	__aligned_u64 fault_us[LENDDEV_BUCKETS];  /* faults by their time */
 	__aligned_u64 revoke_us[LENDDEV_BUCKETS]; /* revoke calls */
+	__aligned_u64 interrupts;	/* faults served without a worker */
+	__aligned_u64 ahead;		/* absent pages brought for a sequence */
 };
 
 /*

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * xen-lend: which pages can be lent, see page.h.
+ */
+#include "page.h"
+
+#include <linux/dax.h>
+#include <linux/fs.h>
+#include <linux/magic.h>
+#include <linux/memremap.h>
+#include <linux/mm.h>
+#include <linux/pgtable.h>
+#include <linux/swap.h>
+#include <linux/userfaultfd_k.h>
+
+#include <xen/lenddev.h>
+
+#include "compat.h"
+#include "hcall.h"
+
+/**
+ * xlend_page_vma - whether what is mapped there is of a kind that can be lent
+ * @vma: the mapping or NULL
+ * @write: for writing
+ *
+ * Context: mmap_lock; also in interrupts.
+ * Return: 0 or LENDDEV_REASON_*.
+ */
+int xlend_page_vma(struct vm_area_struct *vma, bool write)
+{
+	if (!vma)
+		return LENDDEV_REASON_UNMAPPED;
+
+	/*
+	 * Frames without struct pages; frames of other domains (privcmd,
+	 * gntdev); pages of which some driver thinks that it knows all users.
+	 */
+	if (vma->vm_flags & (VM_IO | VM_PFNMAP | VM_MIXEDMAP | VM_SHADOW_STACK))
+		return LENDDEV_REASON_KIND;
+	if (xlend_vma_special(vma))
+		return LENDDEV_REASON_KIND;
+	/* Memory of devices. */
+	if (vma_is_dax(vma))
+		return LENDDEV_REASON_KIND;
+	/* Its faults wait for a program, and could not be interrupted here. */
+	if (userfaultfd_armed(vma))
+		return LENDDEV_REASON_KIND;
+	/* Memory that is not even for the kernel. */
+	if (vma->vm_file &&
+	    file_inode(vma->vm_file)->i_sb->s_magic == SECRETMEM_MAGIC)
+		return LENDDEV_REASON_KIND;
+
+	/* A reservation where nothing was placed. */
+	if (!(vma->vm_flags & (VM_READ | VM_WRITE | VM_EXEC)) &&
+	    !vma->vm_file && !vma->anon_vma)
+		return LENDDEV_REASON_UNMAPPED;
+	/* May be about to change back. */
+	if (!(vma->vm_flags & VM_READ) || (write && !(vma->vm_flags & VM_WRITE)))
+		return LENDDEV_REASON_FORBIDDEN;
+	return 0;
+}
+
+/**
+ * xlend_page_check - whether a page can be lent, and as which frame
+ * @pfn: of the page
+ * @frame: set to what the hypervisor calls it
+ *
+ * Context: any in which the page cannot go away.
+ * Return: 0 or LENDDEV_REASON_*.
+ */
+int xlend_page_check(unsigned long pfn, u64 *frame)
+{
+	struct page *page;
+
+	/* Foreign frames of a PV domain have numbers beyond all memory. */
+	if (!pfn_valid(pfn))
+		return LENDDEV_REASON_FOREIGN;
+	page = pfn_to_page(pfn);
+	if (is_zone_device_page(page))
+		return LENDDEV_REASON_KIND;
+	/* The kernel's own; those of a PVH domain that map foreign frames. */
+	if (!is_zero_pfn(pfn) && PageReserved(page))
+		return LENDDEV_REASON_FOREIGN;
+	return xlend_hc_frame(pfn, frame) ? LENDDEV_REASON_FOREIGN : 0;
+}
+
+/**
+ * xlend_page_mark - before the guest may write to a page
+ * @page: the page
+ *
+ * A write by the guest does not make the host's page table entry dirty, and a
+ * writable entry need not be: reclaim would drop the page with what the guest
+ * wrote.  File pages that are written back are write-protected, with a notifier
+ * call, when they are cleaned, so their writable entries are dirty.
+ *
+ * Context: process, with the books.
+ */
+void xlend_page_mark(struct page *page)
+{
+	struct folio *folio = page_folio(page);
+
+	if (folio_test_anon(folio) || folio_test_swapbacked(folio))
+		folio_mark_dirty(folio);
+}
+
+/**
+ * xlend_page_dirty - whether lending it for writing changes nothing for Linux
+ * @page: the page
+ *
+ * A neighbour that the guest has not asked for, let alone for writing, must not
+ * be written to swap for that.
+ *
+ * Context: any in which the page cannot go away.
+ */
+bool xlend_page_dirty(struct page *page)
+{
+	struct folio *folio = page_folio(page);
+
+	if (folio_test_anon(folio) || folio_test_swapbacked(folio))
+		return folio_test_dirty(folio);
+	return true;
+}
+
+/**
+ * xlend_page_reason - what Xen says of a lend, as a reason
+ * @rc: negative errno or 0
+ *
+ * Return: 0, LENDDEV_REASON_*, or -ENODEV if window or borrower are gone.
+ */
+int xlend_page_reason(int rc)
+{
+	switch (rc) {
+	case 0:
+		return 0;
+	case -EBUSY: /* it has a use for the frame, which may pass */
+		return LENDDEV_REASON_BUSY;
+	case -EINVAL: /* not a frame of ours */
+	case -EPERM:
+		return LENDDEV_REASON_FOREIGN;
+	case -EOPNOTSUPP:
+		return LENDDEV_REASON_KIND;
+	case -ENOMEM:
+		return LENDDEV_REASON_XEN_MEMORY;
+	case -ENOENT:
+	case -ESRCH: /* window or borrower are gone */
+		return -ENODEV;
+	default:
+		return LENDDEV_REASON_OTHER;
+	}
+}
