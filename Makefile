@@ -21,7 +21,8 @@ help:
 	@echo '  make check-debug the tests of the driver: PV with lockdep, PVH with KASAN, too (SUITES="a b")'
 	@echo '  make lint        what can be said of the sources without running them; BUILD=all: Xen after each patch, too'
 	@echo '  make compile-db  compile_commands.json, for clangd'
-	@echo '  make bench       the same workload on Xen with lending and on KVM, and the table'
+	@echo '  make bench       the same workload on Xen with lending and on KVM: instructions and times'
+	@echo '  make bench-profile  instructions only, and whose they are, with pictures'
 	@echo '  make shell       a root shell in dom0 of that machine (AMD; LENDER=pv|pvh|bare XEN=debug|release)'
 	@echo '  make build       build everything, run nothing'
 	@echo '  make coverage    the tests on a Xen that counts: which of our lines in Xen ran (LENDERS, SUITES as for check-lab)'
@@ -55,6 +56,10 @@ compile-db:
 
 bench:
 	@lab/bench
+
+.PHONY: bench-profile
+bench-profile:
+	@lab/bench --profile
 
 shell:
 	@lab/run --interactive --lender $(LENDER) --xen $(or $(XEN),debug)

@@ -28,6 +28,7 @@ static struct {
 	unsigned int around;		/* 0: what the backend has */
 	unsigned int timeout;		/* seconds for one command */
 	const char *trace;
+	int marks;
 	FILE *out;
 } opt = { .pages = 256, .rounds = 5, .warmups = 1, .timeout = 300 };
 
@@ -453,6 +454,136 @@ static void run_round(void)
 	}
 }
 
+/* ------------------------------------------------------------------------
+ * Once, for the machine that counts instructions, see count/insncount.c
+ */
+
+static void section(unsigned int n)
+{
+	/* The number has to be in the instruction. */
+#define BEGIN(n) case n: BENCH_MARK(0x8000 | n); break;
+	switch (n) {
+	BEGIN(1) BEGIN(2) BEGIN(3) BEGIN(4) BEGIN(5) BEGIN(6) BEGIN(7) BEGIN(8)
+	BEGIN(9) BEGIN(10) BEGIN(11) BEGIN(12) BEGIN(13) BEGIN(14) BEGIN(15)
+	BEGIN(16)
+	default:
+		die("section %u?", n);
+	}
+#undef BEGIN
+}
+
+static void section_end(void)
+{
+	BENCH_MARK(0x4000);
+}
+
+static void set_around(unsigned int around)
+{
+	if (backend.around && backend.around(around) != around)
+		die("fault-around is not %u", around);
+}
+
+/* New memory, and what of it the lender has in its page tables. */
+enum counted_memory { ABSENT, PRESENT, CACHED };
+
+static void counted_place(enum lender_kind kind, enum counted_memory mem)
+{
+	place(kind);
+	if (mem != ABSENT)
+		lender_fill(span, opt.pages, 0);
+	if (mem == CACHED && !lender_drop(span, opt.pages * BENCH_PAGE))
+		die("madvise: %s", strerror(errno));
+}
+
+/* n accesses, one in each group of stride pages. */
+static void counted_touch(unsigned int nr, size_t n, size_t stride)
+{
+	/* Whatever the lender has to do still. */
+	usleep(30000);
+	section(nr);
+	guest(&(struct command){ .op = BENCH_WRITE_EACH, .n = n,
+				 .stride = stride, .value = nr });
+	section_end();
+}
+
+/* Calls for `pages` pages each, `step` apart. */
+static void counted_take(unsigned int nr, enum bench_wait wait, size_t pages,
+			 size_t step, size_t calls)
+{
+	size_t i;
+
+	set_wait(wait);
+	usleep(30000);
+	section(nr);
+	for (i = 0; i < calls; i++)
+		if (!lender_drop(span + i * step * BENCH_PAGE,
+				 pages * BENCH_PAGE))
+			die("madvise: %s", strerror(errno));
+	section_end();
+	set_wait(BENCH_SPIN);
+}
+
+static void counted(void)
+{
+	size_t n = opt.pages, one = n < 512 ? n : 512;
+
+	set_wait(BENCH_SPIN);
+	/* Page-table pages of the second stage. */
+	set_around(1);
+	counted_place(LENDER_MEMFD, PRESENT);
+	quiet_touch(0);
+
+	counted_place(LENDER_MEMFD, PRESENT);
+	counted_touch(1, one, 1);
+	counted_place(LENDER_MEMFD, ABSENT);
+	counted_touch(2, one, 1);
+	counted_place(LENDER_ANON, PRESENT);
+	counted_touch(3, one, 1);
+	counted_place(LENDER_ANON, ABSENT);
+	counted_touch(4, one, 1);
+	counted_place(LENDER_MEMFD, CACHED);
+	counted_touch(5, one, 1);
+
+	/* In sequence, as it comes. */
+	set_around(opt.around);
+	counted_place(LENDER_MEMFD, PRESENT);
+	counted_touch(6, n, 1);
+	counted_place(LENDER_MEMFD, ABSENT);
+	counted_touch(7, n, 1);
+	if (backend.around) {
+		set_around(16);
+		counted_place(LENDER_MEMFD, PRESENT);
+		counted_touch(8, n / 16, 16);
+		set_around(64);
+		counted_place(LENDER_MEMFD, PRESENT);
+		counted_touch(9, n / 64, 64);
+	}
+
+	set_around(opt.around);
+	counted_place(LENDER_MEMFD, PRESENT);
+	quiet_touch(0);
+	counted_take(10, BENCH_SPIN, 1, 8, n / 8);
+	lender_fill(span, n, 0);
+	quiet_touch(0);
+	counted_take(11, BENCH_IDLE, 1, 8, n / 8);
+	counted_place(LENDER_MEMFD, PRESENT);
+	counted_take(12, BENCH_SPIN, 1, 8, n / 8);
+	lender_fill(span, n, 0);
+	quiet_touch(0);
+	counted_take(13, BENCH_SPIN, 256, 256, n / 256);
+	lender_fill(span, n, 0);
+	quiet_touch(0);
+	counted_take(14, BENCH_IDLE, 256, 256, n / 256);
+	counted_place(LENDER_MEMFD, PRESENT);
+	counted_take(15, BENCH_SPIN, 256, 256, n / 256);
+	/* Little is lent of what goes. */
+	counted_place(LENDER_MEMFD, PRESENT);
+	set_around(1);
+	guest(&(struct command){ .op = BENCH_WRITE_EACH, .n = n / 256,
+				 .stride = 256 });
+	counted_take(16, BENCH_IDLE, 256, 256, n / 256);
+}
+
 /* ------------------------------------------------------------------------ */
 
 static void measure_tsc(void)
@@ -523,7 +654,7 @@ static unsigned long number(const char *s, unsigned long min, unsigned long max)
 static void usage(void)
 {
 	printf("Usage: %s [-n PAGES] [-r ROUNDS] [-w WARMUPS] [-a AROUND] "
-	       "[-t SECONDS] [-x FILE] [-o FILE] [-- BACKEND'S OPTIONS]\n"
+	       "[-t SECONDS] [-m] [-x FILE] [-o FILE] [-- BACKEND'S OPTIONS]\n"
 	       "  -n  pages of the window, 64 to %u, a multiple of 64 (256)\n"
 	       "  -r  rounds (5)\n"
 	       "  -w  rounds before them that the report leaves out (1)\n"
@@ -531,6 +662,7 @@ static void usage(void)
 	       "backend's own)\n"
 	       "  -t  time for one command to the guest (300)\n"
 	       "  -x  once more with the hypervisor's trace, to FILE\n"
+	       "  -m  once, for a machine that counts instructions\n"
 	       "  -o  append the records to FILE, not to standard output\n",
 	       program_invocation_short_name, BENCH_MAX_SAMPLES);
 }
@@ -542,7 +674,7 @@ int main(int argc, char **argv)
 	int c;
 
 	opt.out = stdout;
-	while ((c = getopt(argc, argv, "+n:r:w:a:t:x:o:h")) != -1)
+	while ((c = getopt(argc, argv, "+n:r:w:a:t:x:o:mh")) != -1)
 		switch (c) {
 		case 'n':
 			opt.pages = number(optarg, 64, BENCH_MAX_SAMPLES);
@@ -560,6 +692,9 @@ int main(int argc, char **argv)
 			break;
 		case 't':
 			opt.timeout = number(optarg, 1, 86400);
+			break;
+		case 'm':
+			opt.marks = 1;
 			break;
 		case 'x':
 			if (!backend.trace)
@@ -617,7 +752,10 @@ int main(int argc, char **argv)
 		die("the guest is another version: %" PRIu64, comm->version);
 
 	head();
-	for (round_nr = 0; round_nr < opt.warmups + opt.rounds; round_nr++) {
+	if (opt.marks)
+		counted();
+	for (round_nr = 0; !opt.marks && round_nr < opt.warmups + opt.rounds;
+	     round_nr++) {
 		double t0 = now();
 
 		run_round();

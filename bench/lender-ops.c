@@ -77,10 +77,12 @@ size_t lender_check(const void *span, size_t pages, uint64_t value)
 uint64_t lender_drop(void *at, size_t len)
 {
 	uint64_t t0 = bench_tsc();
+	int rc;
 
-	if (madvise(at, len, MADV_DONTNEED))
-		return 0;
-	return bench_tsc() - t0;
+	BENCH_MARK(3);
+	rc = madvise(at, len, MADV_DONTNEED);
+	BENCH_MARK(4);
+	return rc ? 0 : bench_tsc() - t0;
 }
 
 uint64_t lender_forbid(void *at, size_t len)

@@ -22,9 +22,11 @@ static void write_each(struct bench_comm *c, uint64_t *samples,
 		volatile uint64_t *p = word(window, page);
 		uint64_t v = c->value + page;
 
+		BENCH_MARK(1);
 		t0 = bench_tsc();
 		*p = v;
 		t1 = bench_tsc();
+		BENCH_MARK(2);
 		samples[i] = t1 - t0;
 		end = t1;
 	}

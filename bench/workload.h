@@ -16,6 +16,14 @@ static inline uint64_t bench_tsc(void)
 	return (uint64_t)hi << 32 | lo;
 }
 
+/*
+ * For the machine that counts instructions, see count/insncount.c: a NOP that
+ * nobody else writes.
+ */
+#define BENCH_MARK(code) \
+	__asm__ volatile(".byte 0x0f, 0x1f, 0x80\n\t.long 0x584c0000 + %c0" \
+			 :: "i"(code) : "memory")
+
 /* Carries out the command in c.  window and ram: where its pages are. */
 void bench_workload(struct bench_comm *c, uint64_t *samples,
 		    volatile uint8_t *window, volatile uint8_t *ram,

@@ -21,7 +21,7 @@ machine_options() {
 
 # Everything is known: $kernel, $initrd, $linux; and $xen with $xen_line, unless the lender is bare.
 machine_make() {
-	local program=qemu-system-x86_64 cpu serial console
+	local program=qemu-system-x86_64 cpu serial console plugin
 	case $qemu in
 	patched) program=$("$LAB/qemu") ;;
 	*/*)
@@ -68,9 +68,32 @@ machine_make() {
 		launch+=(-kernel "$(inside "$xen/xen")" -initrd "$(inside "$kernel") console=hvc0 $linux,$(inside "$initrd")"
 			-append "console=com1 $xen_line spec-ctrl=eager-fpu${xen_opts:+ $xen_opts}")
 	fi
+	if [ -n "$count" ]; then
+		case $program in */qemu-*/*) ;; *) die "--count needs our QEMU" ;; esac
+		plugin=$(counter "$program") || die "bench/count does not build (build/logs/count.log)"
+		launch+=(-plugin "file=$plugin,out=$(inside "$log/count")$(counted_ranges)")
+	fi
 	watch=(--asleep 90 --qmp "$log/qmp" --memory "$log/memory" --memory-in-qemu "$(inside "$log/memory")")
 	printf '%q ' "${launch[@]}" >"$log/command"
 	if [ "$qemu" != host ]; then launch=("$LAB/in-tree" "${launch[@]}"); fi
+}
+
+counter() { # QEMU: the plugin that counts instructions, built against it
+	local dir=build/obj/count
+	mkdir -p "$TOP/$dir" "$BUILD/logs"
+	in_tree "$tree" gcc -std=gnu11 -O2 -Wall -Wextra -Wno-unused-parameter -fPIC -shared -I "${1%/*}" -I /src/bench/count \
+		-o "/src/$dir/insncount.so" /src/bench/count/insncount.c >"$BUILD/logs/count.log" 2>&1 || return
+	echo "/src/$dir/insncount.so"
+}
+
+counted_ranges() { # where Xen interrupts another processor, and where it begins when it was
+	if [ "$lender" = bare ]; then return; fi
+	in_tree "$tree" nm -n "$(inside "$xen/xen-syms")" | awk '
+		$2 !~ /[tT]/ { next }
+		key { print "," key "=" from "-" $1; key = "" }
+		$3 ~ /(^|#)send_IPI_mask/ { key = "ipi" }
+		$3 ~ /(^|#)(common_interrupt|event_check_interrupt|do_IRQ)$/ { key = "wake" }
+		key { from = $1 }' | tr -d '\n'
 }
 
 inside() { # a path of the host as QEMU sees it
