@@ -141,7 +141,7 @@ bool xlend_books_enter(struct xlend_books *b)
 	__acquires(&b->quick)
 {
 	spin_lock(&b->quick);
-	return !smp_load_acquire(&b->taken);
+	return !smp_load_acquire(&b->taken); /* see xlend_books_unlock() */
 }
 
 /**

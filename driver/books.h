@@ -69,7 +69,7 @@ struct xlend_counts {
  * @counts: see there
  */
 struct xlend_books {
-	struct mutex lock;
+	struct mutex lock;		/* of all below, with taken */
 	spinlock_t quick;		/* of taken */
 	bool taken;
 	domid_t domid;
