@@ -5,6 +5,7 @@
 #include "present.h"
 
 #include <linux/hugetlb.h>
+#include <linux/irqflags.h>
 #include <linux/jiffies.h>
 #include <linux/mm.h>
 #include <linux/oom.h>
@@ -193,6 +194,9 @@ bool xlend_present(struct xlend_window *w, struct xlend_turn *t)
 	bool done = false;
 
 	if (xlend_ioreq_is_write(&t->req) && !(w->flags & LENDDEV_WINDOW_WRITE))
+		return false;
+	/* PREEMPT_RT: a thread, which is no better than a worker. */
+	if (!irqs_disabled())
 		return false;
 	/*
 	 * While it is open, and somebody has the books, the window stays, and

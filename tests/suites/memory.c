@@ -508,6 +508,32 @@ static void under_way(void)
 	xlend_param("interrupt_faults", 64);
 }
 
+/* A guest that goes through pages in sequence gets more of them with each fault, also such that are not there. */
+static void sequences(void)
+{
+	struct lenddev_stats a, b;
+	unsigned i, bad = 0;
+
+	at("in sequence");
+	lent_anon(&l, 0, 128);
+	a = drv_st(l.fd, l.id);
+	gop(l.g, 0, GOP_TOUCH, W(0), 128, 1, 7);
+	b = drv_st(l.fd, l.id);
+	ok(b.faults_write - a.faults_write <= 16, "128 absent pages: %lu faults", (long)(b.faults_write - a.faults_write));
+	ok(b.ahead - a.ahead >= 100, "... %lu were brought before they were asked for", (long)(b.ahead - a.ahead));
+	for (i = 0; i < 128; i++)
+		bad += V(i) != 7 + i;
+	eq(bad, 0, "... each has what the guest wrote");
+
+	lent_anon(&l, 0, 128);
+	a = drv_st(l.fd, l.id);
+	for (i = 0; i < 40; i++)
+		g_write(l.g, W(i * 37 % 128), 1);
+	b = drv_st(l.fd, l.id);
+	eq(b.ahead - a.ahead, 0, "here and there: nothing is brought that nobody asked for");
+	eq(b.lends - a.lends, 40, "... what was written to is lent, and no more");
+}
+
 /* What must not be lent, and must not harm anybody when someone maps it into a span. */
 static void refused(void)
 {
@@ -627,6 +653,7 @@ void suite_memory(void)
 	forks();
 	overtaken();
 	under_way();
+	sequences();
 	refused();
 	by_value();
 	at("end");
