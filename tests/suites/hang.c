@@ -239,11 +239,12 @@ static void cycles(void)
 		faults = drv_st(o.fd, o.id).faults_read - faults;
 		if (!i)
 			first = faults;
-		uneven += faults != first;
+		/* whether the interrupt or a worker serves one makes a difference to how many pages come with it */
+		uneven += faults > first + 2 || first > faults + 2;
 	}
 	eq(bad, 0, "%u windows of one descriptor with two faults each that hang: each vCPU goes on when its window goes", n);
 	eq(f->waiting, 2 * n, "... the faults hang on");
-	ok(first && !uneven, "... another guest goes on as before, with %lu faults each time", (long)first);
+	ok(first && !uneven, "... another guest goes on as before, with about %lu faults each time", (long)first);
 	close(l.fd);
 	l.fd = drv_borrower(l.dev, l.g->domid, GUEST_WINDOW, 1UL << 30, 0);
 	lent_anon(&l, 0, PAGES);
