@@ -237,7 +237,10 @@ static int xlend_fault_in(struct vm_area_struct *vma, unsigned long addr,
 	return 0;
 }
 
-/* Fault in what comes after the slots that matter.  None of it has to succeed. */
+/*
+ * Fault in what comes after the slots that matter.  None of it has to succeed;
+ * what does matters as well from here on, as it was brought to be used alike.
+ */
 static void xlend_bring(struct xlend_window *w, struct xlend_resolve *what)
 {
 	unsigned long slot = what->slot + what->nr;
@@ -272,6 +275,8 @@ static void xlend_bring(struct xlend_window *w, struct xlend_resolve *what)
 	}
 	if (locked)
 		mmap_read_unlock(mm);
+	what->nr = slot - what->slot;
+	what->block.ahead = 0; /* once */
 	if (n)
 		xlend_count(w, &w->counts.ahead, n);
 }
@@ -440,10 +445,8 @@ int xlend_resolve(struct xlend_window *w, struct xlend_resolve *what,
 			continue;
 		}
 		if (rc == XLEND_AGAIN) {
-			if (last.done && what->block.ahead) {
+			if (last.done && what->block.ahead)
 				xlend_bring(w, what);
-				what->block.ahead = 0; /* once */
-			}
 			cond_resched();
 			continue;
 		}
