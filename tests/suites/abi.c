@@ -491,6 +491,22 @@ static void wait_at(unsigned cpu, unsigned slot)
 		die("no fault came from vCPU %u", cpu);
 }
 
+/* What Xen says on its console after a debug key. */
+static bool console_says(char key, const char *what)
+{
+	static char ring[1 << 20];
+	unsigned n = sizeof(ring) - 1;
+	uint32_t index = 0;
+
+	if (xc_send_debug_keys(xch, (char[]){ key, 0 }))
+		return false;
+	usleep(200000);
+	if (xc_readconsolering(xch, ring, &n, 0, 0, &index))
+		return false;
+	ring[n] = 0;
+	return strstr(ring, what);
+}
+
 static uint64_t answers(void)
 {
 	struct xen_mem_lend_counters q;
@@ -587,6 +603,7 @@ static void answering(void)
 
 	at("slots that were not lent");
 	wait_at(0, 53);
+	ok(console_says('W', "waits for slot 0x35 of window"), "Xen says of it, when asked, what it waits for");
 	err(lend_answer(54, 1, NULL, 0), 0, "it waits for another slot");
 	ok(!gop_wait_for(g, 0, 1), "... and goes on waiting");
 	for (i = 0; i < 3; i++)

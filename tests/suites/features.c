@@ -220,6 +220,7 @@ static int pod_extent(uint32_t domid, xen_pfn_t gfn)
 static void pod(void)
 {
 	uint64_t tot, cache, entries, id;
+	xen_pfn_t over;
 	struct guest *h = guest_new(&(struct guest_options){ .empty = true, .mem_mb = 64 });
 	struct raw *s = raw_open_bare(h);
 	struct pool *p = pool_new(1);
@@ -250,6 +251,9 @@ static void pod(void)
 	ok(rc < 0 || (!cache && !entries), "... and there is no cache for it (%d, %lu pages)", rc, (long)cache);
 	err(raw_lend(h->domid, id, 0, 1, p->frame, NULL, 0), 0, "... the window works");
 	raw_revoke(h->domid, id, 0, 4);
+	over = WIN_GFN & ~511UL;
+	eq(xc_domain_populate_physmap(xch, h->domid, 1, 9, 0, &over), 1, "2 MiB of memory are put over it");
+	err(raw_lend(h->domid, id, 0, 1, p->frame, NULL, 0), -EEXIST, "... where nothing can be lent any more");
 	raw_destroy(h->domid, id);
 	rc = pod_extent(h->domid, 512);
 	eq(rc, 0, "... and when it is gone, populate on demand does");
