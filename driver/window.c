@@ -23,12 +23,15 @@
 static DEFINE_XARRAY(xlend_windows);
 static atomic64_t xlend_serial;
 
+/* Those that somebody has a reference to, too. */
+static atomic_t xlend_nr_windows;
+
 /**
  * xlend_windows_none - whether there is no window at all
  */
 bool xlend_windows_none(void)
 {
-	return xa_empty(&xlend_windows);
+	return xa_empty(&xlend_windows) && !atomic_read(&xlend_nr_windows);
 }
 
 static void xlend_window_free(struct kref *ref)
@@ -44,6 +47,7 @@ static void xlend_window_free(struct kref *ref)
 	xlend_holder_put(w->holder);
 	xlend_borrower_put(w->borrower);
 	kfree_rcu(w, rcu);
+	atomic_dec(&xlend_nr_windows);
 }
 
 /**
@@ -243,6 +247,7 @@ xlend_window_alloc(struct xlend_holder *h, const struct lenddev_window *arg)
 	w = kzalloc(sizeof(*w), GFP_KERNEL_ACCOUNT);
 	if (!w)
 		return NULL;
+	atomic_inc(&xlend_nr_windows);
 	kref_init(&w->ref);
 	w->holder = h;
 	kref_get(&h->ref);
