@@ -16,7 +16,9 @@
  *
  * xlend_borrowers_lock (mutex)      the list of borrowers, their servers
  *   mmap_lock, file system, folio and reverse map locks   (core mm)
- *     xlend_books.lock (mutex)      what is lent
+ *     xlend_books.lock (mutex)      what is lent; then, for a moment,
+ *     xlend_books.quick (irq)       the same for interrupts, which hold it for
+ *                                   as long, and only try mmap_lock under it
  *       xlend_request.lock (irq)    a vCPU's request and its answer
  *         xlend_borrower.lock (irq) windows by frame, holders
  *           xlend_queue.lock (irq)  which request is where
