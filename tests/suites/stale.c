@@ -113,6 +113,52 @@ static void writers(void)
 }
 
 /*
+ * A vCPU that waits is not interrupted: nothing of it runs.  It must forget what it knew before it runs again, also where
+ * no other has run on its processor since.
+ */
+static void sleepers(void)
+{
+	struct pool *p = pool_new(2);
+	unsigned n, i, c, cur = 0, wrong = 0, stale = 0;
+	uint64_t *q, v;
+	double end;
+	int rc = 0;
+
+	at("stale reads after a rest");
+	put_behind(w, 3, p, 0);
+	end = now() + raw_spell() / 2;
+	for (n = 0; n < 400 && (now() < end || n < 20); n++) {
+		q = pool_page(p, cur);
+		for (i = 0; i < 512; i++)
+			q[i] = n;
+		for (c = 0; c < 2; c++)
+			wrong += gop(g, c, GOP_READ, W(3) + 2048 * c, 8) != n;
+		/* they are done; now they go to sleep */
+		usleep(500);
+		pthread_mutex_lock(&r->lock);
+		rc |= win_revoke(w, 3, 1);
+		for (i = 0; i < 512; i++)
+			q[i] = SENTINEL;
+		cur ^= 1;
+		q = pool_page(p, cur);
+		for (i = 0; i < 512; i++)
+			q[i] = n;
+		put_behind(w, 3, p, cur);
+		pthread_mutex_unlock(&r->lock);
+		for (c = 0; c < 2; c++) {
+			v = gop(g, c, GOP_READ, W(3) + 2048 * c, 8);
+			stale += v == SENTINEL;
+			wrong += v != n && v != SENTINEL;
+		}
+	}
+	eq(rc, 0, "%u revokes under two sleeping vCPUs succeed", n);
+	eq(stale, 0, "no vCPU that slept saw the sentinel");
+	eq(wrong, 0, "... nor anything else that is not in the page");
+	win_revoke(w, 3, 1);
+	pool_free(p);
+}
+
+/*
  * A domain that takes memory as fast as it can, and writes into it.  The allocator hands out first what became free
  * last and is no part of a larger block.
  */
@@ -255,6 +301,7 @@ void suite_stale(void)
 	w = r->win;
 	readers();
 	writers();
+	sleepers();
 	reused();
 	raw_scene_close(r);
 }

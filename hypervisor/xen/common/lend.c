@@ -44,7 +44,6 @@ static uint64_t new_id(void)
 
 static void window_free(struct lend_window *w)
 {
-    arch_lend_window_fini(w);
     lend_window_fini(w);
     xfree(w);
 }
@@ -288,8 +287,6 @@ static int lend_create(struct domain *d, struct xen_mem_lend_create *c,
         goto out;
 
     rc = lend_window_init(w, c->gfn, c->nr);
-    if ( !rc )
-        rc = arch_lend_window_init(w);
     if ( rc )
         goto out;
 

@@ -87,12 +87,6 @@ struct lend_window {
     unsigned long stalls;
     /* Counted under the lock. */
     unsigned long lends, upgrades, revokes, flushes, answers;
-
-#ifdef CONFIG_DEBUG
-    /* Proof that the flush took place; lock. */
-    uint64_t *generation;
-    cpumask_t flush_mask;
-#endif
 };
 
 /* The windows of a borrower. */

@@ -211,10 +211,6 @@ int arch_lend_check_borrower(const struct domain *d);
 int arch_lend_check_range(struct domain *d, unsigned long gfn,
                           unsigned long nr, unsigned long *done);
 
-/* 0 or -ENOMEM; nobody else knows w yet. */
-int arch_lend_window_init(struct lend_window *w);
-void arch_lend_window_fini(struct lend_window *w);
-
 /* d gets its first window, and is paused; its ioreq_server.lock is held. */
 void arch_lend_prepare_borrower(struct domain *d);
 

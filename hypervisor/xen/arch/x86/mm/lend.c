@@ -11,7 +11,6 @@
 #include <asm/altp2m.h>
 #include <asm/event.h>
 #include <asm/hap.h>
-#include <asm/hvm/asid.h>
 #include <asm/hvm/hvm.h>
 #include <asm/hvm/nestedhvm.h>
 #include <asm/hvm/vmx/vmx.h>
@@ -99,24 +98,6 @@ int arch_lend_check_range(struct domain *d, unsigned long gfn,
     }
 
     return 0;
-}
-
-int arch_lend_window_init(struct lend_window *w)
-{
-#ifdef CONFIG_DEBUG
-    w->generation = xzalloc_array(uint64_t, nr_cpu_ids);
-    if ( !w->generation )
-        return -ENOMEM;
-#endif
-
-    return 0;
-}
-
-void arch_lend_window_fini(struct lend_window *w)
-{
-#ifdef CONFIG_DEBUG
-    xfree(w->generation);
-#endif
 }
 
 void arch_lend_prepare_borrower(struct domain *d)
@@ -382,65 +363,29 @@ uint64_t arch_lend_map(struct lend_window *w, unsigned long first,
     return used;
 }
 
-#ifdef CONFIG_DEBUG
 /*
- * Many emulated machines drop the translations of a guest whenever it leaves
- * guest mode, and there a mere interrupt looks like a flush.  Have proof that
- * each CPU which may hold translations was told to drop them.
+ * After p2m->lend.stale() only the CPUs that run the borrower at this moment
+ * can go on with what they remember.  A vCPU that is not running has to go
+ * through context_switch(), whose barrier pairs with the one here: either it
+ * is seen to run, or it sees on its way into the guest what stale() wrote.
  */
-static void flush_prepare(struct lend_window *w)
+static void kick(struct p2m_domain *p2m)
 {
-    struct domain *d = w->borrower;
-    unsigned int cpu;
+    static DEFINE_PER_CPU(cpumask_t, kick_cpumask);
+    cpumask_t *mask = &this_cpu(kick_cpumask);
+    const struct vcpu *v;
 
-    /* The flush which the next p2m_unlock() makes. */
-    ASSERT(p2m_get_hostp2m(d)->need_flush || !d->vcpu || !d->vcpu[0]);
-    ASSERT(p2m_get_hostp2m(d)->defer_flush == 1);
+    cpumask_clear(mask);
+    smp_mb();
 
-    cpumask_copy(&w->flush_mask, d->dirty_cpumask);
+    /* Whoever moves on after the look at is_running enters the guest anew. */
+    for_each_vcpu ( p2m->domain, v )
+        if ( ACCESS_ONCE(v->is_running) )
+            __cpumask_set_cpu(read_atomic(&v->processor), mask);
 
-    for_each_cpu ( cpu, &w->flush_mask )
-        w->generation[cpu] = hvm_asid_generation(cpu);
+    if ( !cpumask_empty(mask) )
+        p2m->lend.kick(p2m, mask);
 }
-
-static void flush_check(const struct lend_window *w)
-{
-    unsigned int cpu;
-
-    /* EPT: there is no more to see than need_flush. */
-    if ( !cpu_has_svm )
-        return;
-
-    for_each_cpu ( cpu, &w->flush_mask )
-    {
-        const struct vcpu *v = ACCESS_ONCE(per_cpu(pgtable_vcpu, cpu));
-        uint64_t generation;
-
-        /*
-         * switch_cr3_cr4() starts a new generation and then notes whose
-         * tables it loaded.  So a CPU that has left the borrower needed no
-         * flush, though it may have been in the mask for a moment after its
-         * new generation; and one that came back has got another since.
-         */
-        if ( v->domain != w->borrower )
-            continue;
-
-        smp_rmb();
-        generation = hvm_asid_generation(cpu);
-
-        /* No ASIDs: the CPU forgets everything at each VM entry. */
-        if ( generation && generation == w->generation[cpu] )
-        {
-            printk(XENLOG_ERR "%pd: CPU%u was not flushed\n",
-                   w->borrower, cpu);
-            BUG();
-        }
-    }
-}
-#else
-static void flush_prepare(struct lend_window *w) {}
-static void flush_check(const struct lend_window *w) {}
-#endif
 
 /* All tables exist and nothing is to be split: nothing can go wrong. */
 bool arch_lend_unmap(struct lend_window *w, unsigned long s, unsigned long e)
@@ -472,15 +417,12 @@ bool arch_lend_unmap(struct lend_window *w, unsigned long s, unsigned long e)
     cursor_end(&c);
 
     if ( any )
-    {
-        p2m->lend.flush(p2m);
-        flush_prepare(w);
-    }
+        p2m->lend.stale(p2m);
 
     p2m_unlock(p2m);
 
     if ( any )
-        flush_check(w);
+        kick(p2m);
 
     ASSERT(ok);
 
