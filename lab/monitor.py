@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Starts an emulator, watches its two serial ports, and says how the run ended.
 
-usage: monitor.py --serial FILE --text FILE [--keys FIFO] [--qmp SOCKET --memory FILE] [--tells NAME] [--timeout S] [--quiet-timeout S] [--asleep S] -- COMMAND...
+usage: monitor.py --serial FILE --text FILE [--keys FIFO] [--qmp SOCKET --memory FILE] [--tells NAME] [--timeout S] [--quiet-timeout S] [--asleep S]
+       [--first-failure] -- COMMAND...
 
 Exit status: the job's own (0..98); 125: the machine or the job broke; 124: hung, asleep or out of time.  Nothing found
 wrong in the logs is forgiven because the job said that all is well.
@@ -182,6 +183,7 @@ def main():
     p.add_argument("--quiet-timeout", type=float, default=300)
     p.add_argument("--asleep", type=float, help="a machine that is silent for so many seconds, and uses a twentieth of a "
                    "processor or less in the second half of them, sleeps for ever: no program of ours waits that long")
+    p.add_argument("--first-failure", action="store_true", help="the machine is stopped when a test has failed; status 1")
     p.add_argument("--grace", type=float, default=15, help="seconds that a dead machine gets to print why")
     p.add_argument("command", nargs="+")
     a = p.parse_args()
@@ -207,15 +209,17 @@ def main():
     serial, text = Tail(a.serial), Tail(a.text)
     started = last_output = time.monotonic()
     job_exit, fatal, findings, hung = None, None, [], None
-    halfway = None
+    halfway, failed = None, False
     deadline_after_fatal = None
 
     def look(last=False):
-        nonlocal last_output, job_exit, fatal, deadline_after_fatal
+        nonlocal last_output, job_exit, fatal, failed, deadline_after_fatal
         for line in text.lines(last):
             m = re.match(r"xenlend-job: exit (\d+)$", line)
             if m:
                 job_exit = int(m.group(1))
+            if a.first_failure and re.match(r"not ok\b(?!.*# (?:TODO|SKIP)\b)", line):
+                failed = True
             print(line, flush=True)
         for line in serial.lines(last):
             if GUEST.match(line):
@@ -235,6 +239,9 @@ def main():
     while child.poll() is None:
         look()
         now = time.monotonic()
+        if failed:
+            kill()
+            break
         if deadline_after_fatal and now > deadline_after_fatal:
             kill()
             break
@@ -285,6 +292,9 @@ def main():
         tail_of(a.text)
         say(f"FAILED: {hung}")
         return HUNG
+    if failed:
+        say(f"stopped after {elapsed:.0f} s: a test has failed")
+        return 1
     if findings:
         say(f"FAILED: {len(findings)} line(s) that must not be there, see {a.serial}")
         return BROKEN
