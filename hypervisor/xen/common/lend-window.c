@@ -260,68 +260,6 @@ unsigned long lend_slot_next(const struct lend_window *w, unsigned long s,
     return e;
 }
 
-enum lend_slot_state lend_slot_test(const uint64_t *slot, uint64_t frame,
-                                    bool write)
-{
-    if ( !(*slot & (LEND_SLOT_LENT | LEND_SLOT_REVOKING)) )
-        return LEND_SLOT_empty;
-
-    /* Fewer rights than the borrower has would need a flush: revoke first. */
-    if ( (*slot & LEND_SLOT_REVOKING) || (*slot & LEND_SLOT_FRAME) != frame ||
-         (!write && (*slot & LEND_SLOT_WRITE)) )
-        return LEND_SLOT_busy;
-
-    return !write || (*slot & LEND_SLOT_WRITE) ? LEND_SLOT_same
-                                               : LEND_SLOT_upgrade;
-}
-
-static uint64_t next_seq(uint64_t slot)
-{
-    return (slot + LEND_SLOT_SEQ_ONE) & LEND_SLOT_SEQ;
-}
-
-void lend_slot_fill(struct lend_window *w, uint64_t *slot, uint64_t frame,
-                    bool write)
-{
-    ASSERT(!(*slot & (LEND_SLOT_LENT | LEND_SLOT_REVOKING)));
-    ASSERT(!(frame & ~LEND_SLOT_FRAME));
-
-    *slot = LEND_SLOT_LENT | (write ? LEND_SLOT_WRITE : 0) |
-            next_seq(*slot) | frame;
-    w->lent++;
-}
-
-void lend_slot_upgrade(uint64_t *slot)
-{
-    ASSERT(*slot & LEND_SLOT_LENT);
-
-    *slot = (*slot & ~LEND_SLOT_SEQ) | next_seq(*slot) | LEND_SLOT_WRITE;
-}
-
-void lend_slot_clear(uint64_t *slot, bool unread, bool unwritten)
-{
-    ASSERT(*slot & LEND_SLOT_LENT);
-
-    *slot = (*slot & (LEND_SLOT_FRAME | LEND_SLOT_SEQ)) | LEND_SLOT_REVOKING |
-            (*slot & LEND_SLOT_WRITE ? LEND_SLOT_DIRTY : 0) |
-            (unread ? LEND_SLOT_UNREAD : 0) |
-            (unwritten ? LEND_SLOT_UNWRITTEN : 0);
-}
-
-uint64_t lend_slot_release(struct lend_window *w, uint64_t *slot, bool *dirty)
-{
-    uint64_t frame = *slot & LEND_SLOT_FRAME;
-
-    ASSERT(*slot & LEND_SLOT_REVOKING);
-    ASSERT(w->lent);
-
-    *dirty = *slot & LEND_SLOT_DIRTY;
-    *slot &= ~(LEND_SLOT_REVOKING | LEND_SLOT_DIRTY | LEND_SLOT_FRAME);
-    w->lent--;
-
-    return frame;
-}
-
 static unsigned int slot_seq(const struct lend_window *w, unsigned long s)
 {
     const uint64_t *slot = lend_slot(w, s);
@@ -354,10 +292,10 @@ uint32_t lend_note_fault(struct lend_vcpu *v, const struct lend_window *w,
     return v->count;
 }
 
-bool lend_waits_for(const struct lend_vcpu *v, const struct lend_window *w,
-                    unsigned long s)
+unsigned long lend_waits_at(const struct lend_vcpu *v,
+                            const struct lend_window *w)
 {
-    return v->pending && v->last.id == w->id && v->last.slot == s;
+    return v->pending && v->last.id == w->id ? v->last.slot : ~0UL;
 }
 
 void lend_note_ones(struct lend_vcpu *v, unsigned long ip)

@@ -349,13 +349,17 @@ static int lend_create(struct domain *d, struct xen_mem_lend_create *c,
     return rc;
 }
 
-/* Up to LEND_BATCH slots: each has its result, unless the window is dead. */
+/*
+ * Up to LEND_BATCH slots.  Unless the window is dead each has its result, and
+ * *good a bit for each that has got what was asked for.
+ */
 static int lend_batch(struct lend_window *w, unsigned long first,
-                      unsigned int nr, const uint64_t *frames, int *status)
+                      unsigned int nr, const uint64_t *frames, int *status,
+                      uint64_t *good)
 {
     uint64_t mfn[LEND_BATCH];
     uint64_t held = 0, used = 0, write = 0;
-    unsigned int i;
+    unsigned int i, end;
     int rc = 0;
 
     BUILD_BUG_ON(LEND_BATCH > 64);
@@ -383,18 +387,32 @@ static int lend_batch(struct lend_window *w, unsigned long first,
         rc = -ENOENT;
     else
     {
-        for ( i = 0; i < nr; i++ )
-            if ( !status[i] && !lend_slot_alloc(w, first + i) )
-                status[i] = -ENOMEM;
+        *good = held;
 
-        used = arch_lend_map(w, first, nr, mfn, write, status);
+        /* Those that have one page of the books, of which it may not be. */
+        for ( i = 0; i < nr; i = end )
+        {
+            uint64_t those;
+
+            end = min_t(unsigned long, nr,
+                        i + LEND_CHUNK - ((first + i) & (LEND_CHUNK - 1)));
+            those = *good & (~0UL >> (64 - (end - i))) << i;
+
+            if ( those && !lend_slot_alloc(w, first + i) )
+            {
+                *good &= ~those;
+                for_each_set_bit ( k, those )
+                    status[k] = -ENOMEM;
+            }
+        }
+
+        used = arch_lend_map(w, first, nr, mfn, write, status, good);
     }
 
     spin_unlock(&w->lock);
 
-    for ( i = 0; i < nr; i++ )
-        if ( (held & ~used) & (1UL << i) )
-            arch_lend_put_frame(w->lender, mfn[i], false);
+    for_each_set_bit ( k, held & ~used )
+        arch_lend_put_frame(w->lender, mfn[k], false);
 
     TRACE_TIME(TRC_MEM_LEND_LEND, w->borrower->domain_id, w->id, w->id >> 32,
                first, nr, hweight64(used));
@@ -436,28 +454,27 @@ static int lend_slots(struct lend_window *w, const struct xen_mem_lend *op,
 
     while ( *done < l->nr )
     {
-        uint64_t frame[LEND_BATCH];
+        uint64_t frame[LEND_BATCH], good, bad;
         int status[LEND_BATCH], rc;
-        unsigned int i, n = min_t(unsigned long, l->nr - *done, LEND_BATCH);
-        bool answer = false;
+        unsigned int n = min_t(unsigned long, l->nr - *done, LEND_BATCH);
+        unsigned long at;
+        bool answer;
 
         if ( !l->frames )
             memcpy(frame, l->inline_frames, n * sizeof(*frame));
         else if ( copy_from_guest_offset(frame, frames, *done, n) )
             return -EFAULT;
 
-        rc = lend_batch(w, l->first + *done, n, frame, status);
+        rc = lend_batch(w, l->first + *done, n, frame, status, &good);
         if ( rc )
             return rc;
 
-        for ( i = 0; i < n; i++ )
-            if ( status[i] )
-            {
-                if ( !l->status )
-                    return status[i];
-            }
-            else if ( v && lend_waits_for(&v->io.lend, w, l->first + *done + i) )
-                answer = true;
+        bad = ~good & (~0UL >> (64 - n));
+        if ( bad && !l->status )
+            return status[ffsl(bad) - 1];
+
+        at = v ? lend_waits_at(&v->io.lend, w) - (l->first + *done) : n;
+        answer = at < n && (good & (1UL << at));
 
         if ( l->status && copy_to_guest_offset(results, *done, status, n) )
             return -EFAULT;

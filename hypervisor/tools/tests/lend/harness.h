@@ -13,11 +13,7 @@
 /* Of what a window has besides its books only the place matters here. */
 typedef struct { int unused; } spinlock_t;
 typedef struct { int counter; } atomic_t;
-typedef struct { unsigned long bits[1]; } cpumask_t;
 struct list_head { struct list_head *next, *prev; };
-
-#include "../../../xen/include/public/lend.h"
-#include "../../../xen/include/xen/lend-window.h"
 
 #define unlikely(x) __builtin_expect(!!(x), 0)
 #define ASSERT(x) assert(x)
@@ -26,6 +22,9 @@ struct list_head { struct list_head *next, *prev; };
 #define MASK_EXTR(v, m) (((v) & (m)) / ((m) & -(m)))
 #define array_index_nospec(i, n) ((void)(n), (i))
 #define smp_wmb() __atomic_thread_fence(__ATOMIC_RELEASE)
+
+#include "../../../xen/include/public/lend.h"
+#include "../../../xen/include/xen/lend-window.h"
 
 /* Allocations until the next one that fails; negative: none fails. */
 extern long alloc_fail_after;

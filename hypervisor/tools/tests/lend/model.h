@@ -227,10 +227,9 @@ static inline void model_fault(struct model *m, struct model_range *x,
     v->last.seq = ms->seq;
     v->last.write = write;
     CHECK(lend_note_fault(&v->v, &x->w, s, write) == v->count);
-    CHECK(!lend_waits_for(&v->v, &x->w, s));
+    CHECK(lend_waits_at(&v->v, &x->w) == ~0UL);
     v->v.pending = true;
-    CHECK(lend_waits_for(&v->v, &x->w, s));
-    CHECK(!lend_waits_for(&v->v, &x->w, s + 1));
+    CHECK(lend_waits_at(&v->v, &x->w) == s);
     v->v.pending = false;
     CHECK(slot_seq(&x->w, s) == ms->seq);
 

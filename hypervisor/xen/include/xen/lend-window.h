@@ -194,21 +194,80 @@ uint64_t *lend_slot_alloc(struct lend_window *w, unsigned long s);
 unsigned long lend_slot_next(const struct lend_window *w, unsigned long s,
                              unsigned long e);
 
+/* Called for each page of a batch, hence inline.  All with w's lock held. */
+
 /* What lending this frame there would come to. */
-enum lend_slot_state lend_slot_test(const uint64_t *slot, uint64_t frame,
-                                    bool write);
+static inline enum lend_slot_state lend_slot_test(const uint64_t *slot,
+                                                  uint64_t frame, bool write)
+{
+    if ( !(*slot & (LEND_SLOT_LENT | LEND_SLOT_REVOKING)) )
+        return LEND_SLOT_empty;
+
+    /* Fewer rights than the borrower has would need a flush: revoke first. */
+    if ( (*slot & LEND_SLOT_REVOKING) || (*slot & LEND_SLOT_FRAME) != frame ||
+         (!write && (*slot & LEND_SLOT_WRITE)) )
+        return LEND_SLOT_busy;
+
+    return !write || (*slot & LEND_SLOT_WRITE) ? LEND_SLOT_same
+                                               : LEND_SLOT_upgrade;
+}
+
+static inline uint64_t lend_slot_next_seq(uint64_t slot)
+{
+    return (slot + LEND_SLOT_SEQ_ONE) & LEND_SLOT_SEQ;
+}
+
 /* The slot was empty; it takes over the frame's references. */
-void lend_slot_fill(struct lend_window *w, uint64_t *slot, uint64_t frame,
-                    bool write);
+static inline void lend_slot_fill(struct lend_window *w, uint64_t *slot,
+                                  uint64_t frame, bool write)
+{
+    ASSERT(!(*slot & (LEND_SLOT_LENT | LEND_SLOT_REVOKING)));
+    ASSERT(!(frame & ~LEND_SLOT_FRAME));
+
+    *slot = LEND_SLOT_LENT | (write ? LEND_SLOT_WRITE : 0) |
+            lend_slot_next_seq(*slot) | frame;
+    w->lent++;
+}
+
 /* The slot was lent read-only. */
-void lend_slot_upgrade(uint64_t *slot);
+static inline void lend_slot_upgrade(uint64_t *slot)
+{
+    ASSERT(*slot & LEND_SLOT_LENT);
+
+    *slot = (*slot & ~LEND_SLOT_SEQ) | lend_slot_next_seq(*slot) |
+            LEND_SLOT_WRITE;
+}
+
 /* The entry is gone, translations may linger: REVOKING. */
-void lend_slot_clear(uint64_t *slot, bool unread, bool unwritten);
+static inline void lend_slot_clear(uint64_t *slot, bool unread,
+                                   bool unwritten)
+{
+    ASSERT(*slot & LEND_SLOT_LENT);
+
+    *slot = (*slot & (LEND_SLOT_FRAME | LEND_SLOT_SEQ)) | LEND_SLOT_REVOKING |
+            (*slot & LEND_SLOT_WRITE ? LEND_SLOT_DIRTY : 0) |
+            (unread ? LEND_SLOT_UNREAD : 0) |
+            (unwritten ? LEND_SLOT_UNWRITTEN : 0);
+}
+
 /*
  * Translations are gone as well.  Returns the frame whose references are to
  * be dropped, and whether the borrower may have written to it.
  */
-uint64_t lend_slot_release(struct lend_window *w, uint64_t *slot, bool *dirty);
+static inline uint64_t lend_slot_release(struct lend_window *w,
+                                         uint64_t *slot, bool *dirty)
+{
+    uint64_t frame = *slot & LEND_SLOT_FRAME;
+
+    ASSERT(*slot & LEND_SLOT_REVOKING);
+    ASSERT(w->lent);
+
+    *dirty = *slot & LEND_SLOT_DIRTY;
+    *slot &= ~(LEND_SLOT_REVOKING | LEND_SLOT_DIRTY | LEND_SLOT_FRAME);
+    w->lent--;
+
+    return frame;
+}
 
 /*
  * vCPU v faults: how often has it done so here in a row without getting any
@@ -216,9 +275,9 @@ uint64_t lend_slot_release(struct lend_window *w, uint64_t *slot, bool *dirty);
  */
 uint32_t lend_note_fault(struct lend_vcpu *v, const struct lend_window *w,
                          unsigned long s, bool write);
-/* Whether v waits for slot s of w; a hint, as v may run. */
-bool lend_waits_for(const struct lend_vcpu *v, const struct lend_window *w,
-                    unsigned long s);
+/* The slot of w that v waits for, or ~0UL; a hint, as v may run. */
+unsigned long lend_waits_at(const struct lend_vcpu *v,
+                            const struct lend_window *w);
 /* The last fault of the instruction at ip is to be completed with ones. */
 void lend_note_ones(struct lend_vcpu *v, unsigned long ip);
 bool lend_is_ones(const struct lend_vcpu *v, const struct lend_window *w,

@@ -227,13 +227,14 @@ int arch_lend_get_frame(struct domain *lender, uint64_t frame, bool write,
 void arch_lend_put_frame(struct domain *lender, uint64_t mfn, bool dirty);
 
 /*
- * Fills slots [first, first + nr), nr <= LEND_BATCH, whose status is 0: each
- * has its page of the books.  Leaves results in status.  Returns a bit for each
- * frame whose references the slot has taken over.  w->lock is held.
+ * Fills those of slots [first, first + nr), nr <= LEND_BATCH, that have a bit in
+ * *good: each has its page of the books.  If it cannot be, takes the bit away
+ * and leaves the reason in status.  Returns a bit for each frame whose
+ * references the slot has taken over.  w->lock is held.
  */
 uint64_t arch_lend_map(struct lend_window *w, unsigned long first,
                        unsigned int nr, const uint64_t *mfn, uint64_t write,
-                       int *status);
+                       int *status, uint64_t *good);
 
 /*
  * Empties slots [s, e), and returns when no CPU can use the old entries.  Needs

@@ -33,7 +33,7 @@ enum lend_access lend_nested_fault(unsigned long gfn, struct npfec npfec)
         return LEND_none;
 
     get_gfn_query_unlocked(currd, gfn, &t);
-    if ( !p2m_is_lent(t) && !lend_p2m_free(t) )
+    if ( !p2m_is_lent(t) && !p2m_is_lendable(t) )
         return LEND_none;
 
     if ( npfec.insn_fetch )
@@ -61,7 +61,7 @@ enum lend_access lend_emulate(paddr_t gpa, bool write,
         return LEND_none;
 
     get_gfn_query_unlocked(currd, gfn, &t);
-    if ( !p2m_is_lent(t) && !lend_p2m_free(t) )
+    if ( !p2m_is_lent(t) && !p2m_is_lendable(t) )
         return LEND_none;
 
     lend_count(w, &w->emulated);

@@ -88,7 +88,7 @@ int arch_lend_check_range(struct domain *d, unsigned long gfn,
         p2m->get_entry(p2m, _gfn(cur), &t, &a, 0, &order, NULL);
         p2m_read_unlock(p2m);
 
-        if ( !lend_p2m_free(t) )
+        if ( !p2m_is_lendable(t) )
             return -EEXIST;
 
         *done += (1UL << order) - (cur & ((1UL << order) - 1));
@@ -274,7 +274,7 @@ static int cursor_make(struct cursor *c, unsigned long gfn)
         return 0;
 
     p2m->get_entry(p2m, _gfn(gfn), &t, &a, 0, NULL, NULL);
-    if ( !lend_p2m_free(t) )
+    if ( !p2m_is_lendable(t) )
         return -EEXIST;
 
     rc = p2m->set_entry(p2m, _gfn(gfn), INVALID_MFN, PAGE_ORDER_4K, p2m_invalid,
@@ -285,13 +285,60 @@ static int cursor_make(struct cursor *c, unsigned long gfn)
     return cursor_go(c, gfn) ? 0 : -ENOMEM;
 }
 
+/* Whether the slot takes over the frame's references is left in *used. */
+static int map_slot(struct lend_window *w, struct cursor *c, unsigned long gfn,
+                    uint64_t *slot, uint64_t mfn, bool writable, bool *used)
+{
+    struct p2m_domain *p2m = c->p2m;
+    p2m_type_t t = writable ? p2m_lent_rw : p2m_lent_ro;
+    int rc = cursor_at(c, gfn) ? 0 : cursor_make(c, gfn);
+
+    *used = false;
+
+    if ( rc )
+        return rc;
+
+    switch ( lend_slot_test(slot, mfn, writable) )
+    {
+    case LEND_SLOT_empty:
+        if ( !p2m->lend.fill(p2m, c->table, gfn, _mfn(mfn), t) )
+            return -EEXIST;
+
+        lend_slot_fill(w, slot, mfn, writable);
+        p2m->lend.nr++;
+        w->lends++;
+        *used = true;
+        return 0;
+
+    case LEND_SLOT_upgrade:
+        /*
+         * No flush: a CPU that remembers the old entry faults at worst, finds
+         * nothing wrong, and goes on.
+         */
+        p2m->lend.write(p2m, c->table, gfn, _mfn(mfn), t);
+        lend_slot_upgrade(slot);
+        w->upgrades++;
+        return 0;
+
+    case LEND_SLOT_same:
+        return 0;
+
+    case LEND_SLOT_busy:
+        return -EBUSY;
+
+    default:
+        ASSERT_UNREACHABLE();
+        return -EINVAL;
+    }
+}
+
 uint64_t arch_lend_map(struct lend_window *w, unsigned long first,
                        unsigned int nr, const uint64_t *mfn, uint64_t write,
-                       int *status)
+                       int *status, uint64_t *good)
 {
     struct p2m_domain *p2m = p2m_get_hostp2m(w->borrower);
     struct cursor c = { .p2m = p2m };
-    uint64_t used = 0;
+    uint64_t used = 0, *slot = NULL;
     unsigned int i;
 
     ASSERT(spin_is_locked(&w->lock));
@@ -300,61 +347,24 @@ uint64_t arch_lend_map(struct lend_window *w, unsigned long first,
 
     for ( i = 0; i < nr; i++ )
     {
-        unsigned long gfn = w->gfn + first + i;
-        bool writable = write & (1UL << i);
-        p2m_type_t t = writable ? p2m_lent_rw : p2m_lent_ro;
-        uint64_t *slot;
+        uint64_t bit = 1UL << i;
+        bool taken;
 
-        if ( status[i] )
+        /* Slots in one page of the books are next to each other. */
+        if ( slot && ((first + i) & (LEND_CHUNK - 1)) )
+            slot++;
+        else
+            slot = lend_slot(w, first + i);
+
+        if ( !(*good & bit) )
             continue;
 
-        if ( !cursor_at(&c, gfn) )
-        {
-            status[i] = cursor_make(&c, gfn);
-            if ( status[i] )
-                continue;
-        }
-
-        slot = lend_slot(w, first + i);
-
-        switch ( lend_slot_test(slot, mfn[i], writable) )
-        {
-        case LEND_SLOT_empty:
-            if ( !lend_p2m_free(p2m->lend.type(c.table, gfn)) )
-            {
-                status[i] = -EEXIST;
-                break;
-            }
-
-            p2m->lend.write(p2m, c.table, gfn, _mfn(mfn[i]), t);
-            lend_slot_fill(w, slot, mfn[i], writable);
-            p2m->lend.nr++;
-            w->lends++;
-            used |= 1UL << i;
-            break;
-
-        case LEND_SLOT_upgrade:
-            /*
-             * No flush: a CPU that remembers the old entry faults at worst,
-             * finds nothing wrong, and goes on.
-             */
-            p2m->lend.write(p2m, c.table, gfn, _mfn(mfn[i]), t);
-            lend_slot_upgrade(slot);
-            w->upgrades++;
-            break;
-
-        case LEND_SLOT_same:
-            break;
-
-        case LEND_SLOT_busy:
-            status[i] = -EBUSY;
-            break;
-
-        default:
-            ASSERT_UNREACHABLE();
-            status[i] = -EINVAL;
-            break;
-        }
+        status[i] = map_slot(w, &c, w->gfn + first + i, slot, mfn[i],
+                             write & bit, &taken);
+        if ( status[i] )
+            *good &= ~bit;
+        if ( taken )
+            used |= bit;
     }
 
     cursor_end(&c);

@@ -7,12 +7,6 @@
 
 #include <asm/p2m.h>
 
-/* Is this what a slot may be put in place of? */
-static inline bool lend_p2m_free(p2m_type_t t)
-{
-    return t == p2m_mmio_dm || t == p2m_invalid;
-}
-
 /*
  * What current's nested page fault at gfn comes to.  Only where
  * lend_active(current->domain).  No locks held: what is found holds for no
