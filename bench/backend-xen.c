@@ -114,6 +114,12 @@ static void *xen_start(void *span, size_t len)
 	return comm;
 }
 
+static int xen_populate(size_t offset, size_t len)
+{
+	return xenlend_window_populate(window, offset, len,
+				       XENLEND_POPULATE_WRITE, NULL);
+}
+
 static void add(struct counters *c, const char *name, uint64_t v)
 {
 	snprintf(c->c[c->n].name, sizeof(c->c[0].name), "%s", name);
@@ -225,6 +231,7 @@ const struct backend backend = {
 	.start = xen_start,
 	.counters = xen_counters,
 	.around = xen_around,
+	.populate = xen_populate,
 	.trace = xen_trace,
 	.stop = xen_stop,
 };

@@ -42,6 +42,9 @@ struct backend {
 	 */
 	unsigned int (*around)(unsigned int pages);
 
+	/* Lends [offset, offset + len) of the span for writing.  Optional. */
+	int (*populate)(size_t offset, size_t len);
+
 	/*
 	 * Starts to write the hypervisor's own trace of exits and hypercalls
 	 * to a file; stops, with NULL.  Optional.

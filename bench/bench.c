@@ -465,7 +465,7 @@ static void section(unsigned int n)
 	switch (n) {
 	BEGIN(1) BEGIN(2) BEGIN(3) BEGIN(4) BEGIN(5) BEGIN(6) BEGIN(7) BEGIN(8)
 	BEGIN(9) BEGIN(10) BEGIN(11) BEGIN(12) BEGIN(13) BEGIN(14) BEGIN(15)
-	BEGIN(16)
+	BEGIN(16) BEGIN(17) BEGIN(18)
 	default:
 		die("section %u?", n);
 	}
@@ -519,6 +519,25 @@ static void counted_take(unsigned int nr, enum bench_wait wait, size_t pages,
 		if (!lender_drop(span + i * step * BENCH_PAGE,
 				 pages * BENCH_PAGE))
 			die("madvise: %s", strerror(errno));
+	section_end();
+	set_wait(BENCH_SPIN);
+}
+
+/* A buffer that is known to be wanted, 256 pages a call. */
+static void counted_populate(unsigned int nr, enum counted_memory mem)
+{
+	size_t i;
+
+	counted_place(LENDER_MEMFD, mem);
+	set_wait(BENCH_IDLE);
+	usleep(30000);
+	section(nr);
+	for (i = 0; i < opt.pages; i += 256) {
+		BENCH_MARK(3);
+		if (backend.populate(i * BENCH_PAGE, 256 * BENCH_PAGE))
+			die("populate: %s", strerror(errno));
+		BENCH_MARK(4);
+	}
 	section_end();
 	set_wait(BENCH_SPIN);
 }
@@ -582,6 +601,12 @@ static void counted(void)
 	guest(&(struct command){ .op = BENCH_WRITE_EACH, .n = n / 256,
 				 .stride = 256 });
 	counted_take(16, BENCH_IDLE, 256, 256, n / 256);
+
+	set_around(opt.around);
+	if (backend.populate) {
+		counted_populate(17, PRESENT);
+		counted_populate(18, ABSENT);
+	}
 }
 
 /* ------------------------------------------------------------------------ */

@@ -39,6 +39,8 @@ ROWS = [
     ('revoke of 256 pages, guest halted, per page', 14, WINDOW, 256),
     ('the same call, guest has none, per page', 15, WINDOW, 256),
     ('revoke of 256 pages of which one is lent, per call', 16, WINDOW, 1),
+    ('populate of 256 pages that are present, per page', 17, WINDOW, 256),
+    ('populate of 256 pages that are absent, per page', 18, WINDOW, 256),
 ]
 FIELDS = {CHAIN: 0, 'before': 1, 'between': 2, 'after': 3, WINDOW: 4, NEXT: 5}
 
