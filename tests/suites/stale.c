@@ -28,13 +28,39 @@ static void put_behind(struct win *win, unsigned slot, struct pool *p, unsigned 
 	win->frame[slot] = p->frame[i];
 }
 
+/*
+ * Slot i's page goes, the sentinel takes its place for a while, and the slot gets the other page of p, with value in it.
+ * The guest's faults wait meanwhile.
+ */
+static int swap_page(unsigned i, struct pool *p, unsigned *cur, uint64_t value, unsigned pause)
+{
+	uint64_t *q;
+	unsigned k;
+	int rc;
+
+	pthread_mutex_lock(&r->lock);
+	rc = win_revoke(w, i, 1);
+	q = pool_page(p, *cur);
+	for (k = 0; k < 512; k++)
+		q[k] = SENTINEL;
+	linger(pause);
+	*cur ^= 1;
+	q = pool_page(p, *cur);
+	for (k = 0; k < 512; k++)
+		q[k] = value;
+	put_behind(w, i, p, *cur);
+	pthread_mutex_unlock(&r->lock);
+	return rc;
+}
+
 /* Two vCPUs read a page that is revoked, reused for a sentinel, and comes back as another page. */
 static void readers(void)
 {
 	struct pool *p = pool_new(2);
-	unsigned n, i, cur = 0, live = 0;
+	unsigned n, cur = 0, live = 0;
 	double end;
-	uint64_t *q, before[2], rc = 0;
+	uint64_t before[2];
+	int rc = 0;
 
 	at("stale reads");
 	put_behind(w, 0, p, 0);
@@ -48,18 +74,7 @@ static void readers(void)
 		if (!gop_progress(g, n & 1, 256, 60))
 			die("the guest does not get on after %u revokes", n);
 		live += g->mb->cpu[0].progress != before[0] && g->mb->cpu[1].progress != before[1];
-		pthread_mutex_lock(&r->lock);		/* its faults wait meanwhile */
-		rc |= win_revoke(w, 0, 1);
-		q = pool_page(p, cur);
-		for (i = 0; i < 512; i++)
-			q[i] = SENTINEL;
-		linger(n % 16 * 2000);
-		cur ^= 1;
-		q = pool_page(p, cur);
-		for (i = 0; i < 512; i++)
-			q[i] = n;
-		put_behind(w, 0, p, cur);
-		pthread_mutex_unlock(&r->lock);
+		rc |= swap_page(0, p, &cur, n, n % 16 * 2000);
 	}
 	gop_stop(g, 0);
 	gop_stop(g, 1);
@@ -120,9 +135,9 @@ static void writers(void)
 static void nappers(void)
 {
 	struct pool *p = pool_new(2);
-	unsigned n, i, c, cur = 0;
-	uint64_t *q, rc = 0;
+	unsigned n, c, cur = 0;
 	double end;
+	int rc = 0;
 
 	at("stale reads between naps");
 	put_behind(w, 3, p, 0);
@@ -132,18 +147,7 @@ static void nappers(void)
 	for (n = 0; n < 2000 && (now() < end || n < 20); n++) {
 		if (!gop_progress(g, n & 1, 1, 60))
 			die("the guest does not get on after %u revokes", n);
-		pthread_mutex_lock(&r->lock);
-		rc |= win_revoke(w, 3, 1);
-		q = pool_page(p, cur);
-		/* what they read, at once */
-		q[0] = q[256] = SENTINEL;
-		linger(n % 8 * 1000);
-		cur ^= 1;
-		q = pool_page(p, cur);
-		for (i = 0; i < 512; i++)
-			q[i] = n;
-		put_behind(w, 3, p, cur);
-		pthread_mutex_unlock(&r->lock);
+		rc |= swap_page(3, p, &cur, n, n % 8 * 1000);
 	}
 	gop_stop(g, 0);
 	gop_stop(g, 1);
@@ -197,16 +201,7 @@ static void sleepers(void)
 		wrong += gop(g, 0, GOP_READ, W(3), 8) != n;
 		/* it is done; now it goes to sleep */
 		usleep(1000);
-		pthread_mutex_lock(&r->lock);
-		rc |= win_revoke(w, 3, 1);
-		for (i = 0; i < 512; i++)
-			q[i] = SENTINEL;
-		cur ^= 1;
-		q = pool_page(p, cur);
-		for (i = 0; i < 512; i++)
-			q[i] = n;
-		put_behind(w, 3, p, cur);
-		pthread_mutex_unlock(&r->lock);
+		rc |= swap_page(3, p, &cur, n, 0);
 		v = gop(g, 0, GOP_READ, W(3), 8);
 		stale += v == SENTINEL;
 		wrong += v != n && v != SENTINEL;
