@@ -247,16 +247,6 @@ void event_wait(u32 port)
 		hypercall(HC_sched_op, 3, (u64)&p, 0, 0, 0);	/* SCHEDOP_poll */
 }
 
-void nap(u64 ns)
-{
-	struct { u64 ports; u32 nr, pad; u64 timeout; } p = { 0, 0, 0, 0 };
-	u64 now = 0;
-
-	hypercall(HC_hvm_op, 10, (u64)&now, 0, 0, 0);	/* HVMOP_get_time */
-	p.timeout = now + ns;
-	hypercall(HC_sched_op, 3, (u64)&p, 0, 0, 0);	/* SCHEDOP_poll */
-}
-
 void *memcpy(void *d, const void *s, u64 n)
 {
 	void *r = d;

@@ -91,9 +91,6 @@ int event_alloc(u16 remote);
 /* Blocks until the channel is notified; takes the notification. */
 void event_wait(u32 port);
 
-/* The vCPU blocks for so long. */
-void nap(u64 ns);
-
 void *memcpy(void *d, const void *s, u64 n);
 void *memset(void *d, int c, u64 n);
 

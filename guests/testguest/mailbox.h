@@ -37,7 +37,6 @@ enum {
 	GOP_FILL,	/* addr, bytes, seed */
 	GOP_CHECK,	/* addr, bytes, seed             -> wrong words, offset of the first, what it was */
 	GOP_SPIN_READ,	/* addr, forbidden value: reads it until stopped -> reads, forbidden ones seen, last other value */
-	GOP_NAP_READ,	/* addr, forbidden value, reads, ns: the same, and naps so long after so many reads -> ..., naps */
 	GOP_SPIN_ADD,	/* addr, n or 0 for until stopped: LOCK ADD 1 -> done */
 	GOP_SPIN_WRITE,	/* addr: writes a counter until stopped -> last value */
 	GOP_SPIN_TAG,	/* addr, pages, stride of tags: writes and checks own tags in each page until stopped -> rounds, wrong */

@@ -323,30 +323,6 @@ static void op_spin_read(struct mailbox_cpu *m)
 	m->ret[2] = last;
 }
 
-static void op_nap_read(struct mailbox_cpu *m)
-{
-	u64 a = m->arg[0], forbidden = m->arg[1], v, i, n = 0, seen = 0, last = 0, naps = 0;
-
-	while (!m->stop) {
-		for (i = 0; i < m->arg[2]; i++) {
-			v = AT(u64, a);
-			if (v == forbidden)
-				seen++;
-			else
-				last = v;
-		}
-		n += i;
-		m->progress = n;
-		m->last = last;
-		nap(m->arg[3]);
-		naps++;
-	}
-	m->ret[0] = n;
-	m->ret[1] = seen;
-	m->ret[2] = last;
-	m->ret[3] = naps;
-}
-
 static void op_spin_add(struct mailbox_cpu *m)
 {
 	u64 a = m->arg[0], todo = m->arg[1], n = 0;
@@ -450,7 +426,7 @@ static void (*const ops[GOP_NR])(struct mailbox_cpu *) = {
 	[GOP_READ] = op_read, [GOP_WRITE] = op_write, [GOP_RMW] = op_rmw, [GOP_SIMD] = op_simd, [GOP_STRING] = op_string, [GOP_PORT] = op_port,
 	[GOP_STACK] = op_stack, [GOP_FETCH] = op_fetch, [GOP_MAP] = op_map, [GOP_HYPERCALL] = op_hypercall,
 	[GOP_TOUCH] = op_touch, [GOP_FILL] = op_fill, [GOP_CHECK] = op_check, [GOP_SPIN_READ] = op_spin_read,
-	[GOP_NAP_READ] = op_nap_read, [GOP_SPIN_ADD] = op_spin_add, [GOP_SPIN_WRITE] = op_spin_write, [GOP_SPIN_TAG] = op_spin_tag, [GOP_RACE] = op_race,
+	[GOP_SPIN_ADD] = op_spin_add, [GOP_SPIN_WRITE] = op_spin_write, [GOP_SPIN_TAG] = op_spin_tag, [GOP_RACE] = op_race,
 	[GOP_CONFIG] = op_config, [GOP_SPIN_CONFIG] = op_spin_config,
 };
 

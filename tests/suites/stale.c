@@ -128,37 +128,6 @@ static void writers(void)
 	pool_free(p);
 }
 
-/*
- * Two vCPUs that block and wake all the time: each revoke finds them just going to sleep, or just waking, and a CPU on its
- * way into the guest is not interrupted if it was not seen to run.
- */
-static void nappers(void)
-{
-	struct pool *p = pool_new(2);
-	unsigned n, c, cur = 0;
-	double end;
-	int rc = 0;
-
-	at("stale reads between naps");
-	put_behind(w, 3, p, 0);
-	for (c = 0; c < 2; c++)
-		gop_start(g, c, GOP_NAP_READ, W(3) + 2048 * c, SENTINEL, 1000 + 700 * c, 20000);
-	end = now() + raw_spell();
-	for (n = 0; n < 2000 && (now() < end || n < 20); n++) {
-		if (!gop_progress(g, n & 1, 1, 60))
-			die("the guest does not get on after %u revokes", n);
-		rc |= swap_page(3, p, &cur, n, n % 8 * 1000);
-	}
-	gop_stop(g, 0);
-	gop_stop(g, 1);
-	eq(rc, 0, "%u revokes under two vCPUs that nap succeed", n);
-	for (c = 0; c < 2; c++)
-		eq(gret(g, c, 1), 0, "vCPU %u never saw the sentinel in %lu reads between %lu naps", c, (long)gret(g, c, 0),
-		   (long)gret(g, c, 3));
-	win_revoke(w, 3, 1);
-	pool_free(p);
-}
-
 /* The vCPU runs on processors [first, last] and no others. */
 static void pin(uint32_t domid, unsigned vcpu, unsigned first, unsigned last)
 {
@@ -360,7 +329,6 @@ void suite_stale(void)
 	w = r->win;
 	readers();
 	writers();
-	nappers();
 	sleepers();
 	reused();
 	raw_scene_close(r);
