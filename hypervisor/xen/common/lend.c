@@ -524,6 +524,7 @@ static int lend_query(struct lend_window *w, struct xen_mem_lend_query *q)
     c.revokes = w->revokes;
     c.flushes = w->flushes;
     c.answers = w->answers;
+    c.unused = w->unused;
     spin_unlock(&w->lock);
 
     if ( copy_to_guest(buffer, (const char *)&c,
@@ -826,8 +827,9 @@ static void dump_window(struct lend_window *w)
     printk("      faults %lu r %lu w, spurious %lu, emulated %lu, unserved %lu, stalls %lu\n",
            w->faults_read, w->faults_write, w->spurious, w->emulated,
            w->unserved, w->stalls);
-    printk("      lends %lu, upgrades %lu, revokes %lu, flushes %lu, answers %lu\n",
-           w->lends, w->upgrades, w->revokes, w->flushes, w->answers);
+    printk("      lends %lu, upgrades %lu, revokes %lu (%lu unused), flushes %lu, answers %lu\n",
+           w->lends, w->upgrades, w->revokes, w->unused, w->flushes,
+           w->answers);
 }
 
 static void cf_check dump_windows(unsigned char key)

@@ -147,6 +147,8 @@ struct xen_mem_lend_counters {
     uint64_t flushes;           /* guest-physical TLB flushes for revokes */
     uint64_t stalls;            /* requests sent with count > 1 */
     uint64_t answers;           /* requests answered by XENMEM_LEND_ANSWER */
+    uint64_t unused;            /* slots revoked before any vCPU had used the
+                                   frame, ever; 0 where CPUs do not tell */
 };
 
 struct xen_mem_lend_query {

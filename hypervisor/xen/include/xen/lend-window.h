@@ -86,7 +86,7 @@ struct lend_window {
     unsigned long faults_read, faults_write, spurious, emulated, unserved;
     unsigned long stalls;
     /* Counted under the lock. */
-    unsigned long lends, upgrades, revokes, flushes, answers;
+    unsigned long lends, upgrades, revokes, unused, flushes, answers;
 };
 
 /* The windows of a borrower. */

@@ -420,6 +420,7 @@ bool arch_lend_unmap(struct lend_window *w, unsigned long s, unsigned long e)
 
         lend_slot_clear(lend_slot(w, s), !(used & _PAGE_ACCESSED),
                         !(used & _PAGE_DIRTY));
+        w->unused += !(used & _PAGE_ACCESSED);
         p2m->lend.nr--;
         any = true;
     }
