@@ -254,6 +254,35 @@ int xlend_hc_revoke(domid_t domid, u64 handle, u64 first, u64 nr)
 }
 
 /**
+ * xlend_hc_used - how much of what was revoked was of use
+ * @domid: borrower
+ * @handle: window
+ * @revokes: slots revoked so far
+ * @unused: of these, before any vCPU had used them; 0 where CPUs do not tell
+ *
+ * Context: any; does not sleep.
+ * Return: 0 or an errno.
+ */
+int xlend_hc_used(domid_t domid, u64 handle, u64 *revokes, u64 *unused)
+{
+	struct xen_mem_lend_counters counters = {};
+	struct xen_mem_lend op = {
+		.op = XENMEM_LEND_query,
+		.u.query = {
+			.domid = domid,
+			.window = handle,
+			.size = sizeof(counters),
+			.counters = (uintptr_t)&counters,
+		},
+	};
+	int rc = xlend_op(&op);
+
+	*revokes = counters.revokes;
+	*unused = counters.unused;
+	return rc;
+}
+
+/**
  * xlend_hc_crash - stop a borrower for good
  * @domid: borrower
  *

@@ -67,6 +67,7 @@ int xlend_hc_destroy(domid_t domid, u64 handle);
 int xlend_hc_lend(domid_t domid, u64 handle, u64 first, unsigned int nr,
 		  const u64 *frames, s32 *status, unsigned int vcpu);
 int xlend_hc_revoke(domid_t domid, u64 handle, u64 first, u64 nr);
+int xlend_hc_used(domid_t domid, u64 handle, u64 *revokes, u64 *unused);
 int xlend_hc_crash(domid_t domid);
 void xlend_hc_broken(domid_t domid, int rc);
 int xlend_hc_vcpus(domid_t domid, unsigned int *nr);

@@ -39,6 +39,9 @@ static bool xlend_invalidate(struct mmu_interval_notifier *ni,
 		n->recent[n->gen % XLEND_RECENT].last = last;
 		smp_store_release(&n->gen, n->gen + 1); /* after the sequence */
 		xlend_books_revoke(&w->books, first, last);
+		if (w->books.counts.revoke_calls - w->waste.calls >=
+		    XLEND_JUDGE_CALLS)
+			xlend_window_judge(w);
 	}
 	if (range->event == MMU_NOTIFY_RELEASE)
 		died = xlend_window_die(w);

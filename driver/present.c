@@ -134,7 +134,7 @@ static bool xlend_present_lend(struct xlend_window *w, struct xlend_turn *t,
 
 	/* Clipped to window, mapping and table. */
 	block = xlend_stream_step(&stream, w->serial, slot,
-				  READ_ONCE(xlend_fault_around));
+				  xlend_window_around(w));
 	base = block.from;
 	end = min(block.to, w->nr);
 	if (vma->vm_start > w->addr)

@@ -291,7 +291,7 @@ static void xlend_serve_fault(struct xlend_window *w, struct xlend_turn *t,
 			.write = write,
 			.patient = true,
 			.block = xlend_stream_step(&stream, w->serial, t->slot,
-						   READ_ONCE(xlend_fault_around)),
+						   xlend_window_around(w)),
 			.turn = t,
 		};
 

@@ -4,6 +4,7 @@
  */
 #include "stream.h"
 
+#include <linux/log2.h>
 #include <linux/minmax.h>
 
 /**
@@ -38,4 +39,38 @@ struct xlend_block xlend_stream_step(struct xlend_stream *st, u64 serial,
 	block.to = block.from + st->size;
 	block.ahead = st->ahead;
 	return block;
+}
+
+/**
+ * xlend_waste_judge - what became of the slots that were revoked
+ * @x: what was known before
+ * @revokes: slots revoked so far
+ * @unused: of these, before a vCPU had used them
+ */
+void xlend_waste_judge(struct xlend_waste *x, u64 revokes, u64 unused)
+{
+	u64 n = revokes - x->revokes, wasted = unused - x->unused;
+
+	if (n < XLEND_JUDGE_SLOTS)
+		return;
+	x->revokes = revokes;
+	x->unused = unused;
+	if (wasted > n / 2)
+		WRITE_ONCE(x->less, min_t(unsigned int, x->less + 1,
+					  ilog2(XLEND_BATCH)));
+	else if (x->less && wasted < n / 8)
+		WRITE_ONCE(x->less, x->less - 1);
+}
+
+/**
+ * xlend_waste_around - how many slots to look at around a fault
+ * @x: what is known
+ * @around: if nothing were
+ *
+ * Return: at least 1.
+ */
+unsigned int xlend_waste_around(const struct xlend_waste *x,
+				unsigned int around)
+{
+	return max(around >> READ_ONCE(x->less), 1U);
 }

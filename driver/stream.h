@@ -7,6 +7,10 @@
  * of them from fault to fault, and pages that are not present as well: as many
  * as it went through before, at most, so that no more is brought for nothing
  * than was of use.  One access elsewhere, and it begins anew.
+ *
+ * Whether a guest has a use for what is around is seen when it is revoked: Xen
+ * tells what no vCPU had used.  Each time that is most of it, a window's faults
+ * bring half as many; when it is next to nothing, twice as many again.
  */
 #ifndef _XLEND_STREAM_H
 #define _XLEND_STREAM_H
@@ -44,6 +48,27 @@ struct xlend_block {
 	unsigned int ahead;
 };
 
+/**
+ * struct xlend_waste - whether what comes with a fault is of use
+ * @less: what is present around a fault is halved so many times
+ * @calls: hypercalls to revoke, when this was last judged
+ * @revokes: slots revoked, then
+ * @unused: of these, before a vCPU had used them
+ */
+struct xlend_waste {
+	unsigned int less;
+	u64 calls;
+	u64 revokes;
+	u64 unused;
+};
+
+/* Calls and slots from one judgement to the next, at least. */
+#define XLEND_JUDGE_CALLS	16
+#define XLEND_JUDGE_SLOTS	64
+
+void xlend_waste_judge(struct xlend_waste *x, u64 revokes, u64 unused);
+unsigned int xlend_waste_around(const struct xlend_waste *x,
+				unsigned int around);
 struct xlend_block xlend_stream_step(struct xlend_stream *st, u64 serial,
 				     unsigned long slot, unsigned int around);
 

@@ -475,6 +475,25 @@ struct xlend_window *xlend_window_next(u64 serial)
 }
 
 /**
+ * xlend_window_judge - ask Xen what became of what was revoked
+ * @w: window
+ *
+ * Context: lock of the books held.
+ */
+void xlend_window_judge(struct xlend_window *w)
+{
+	u64 revokes, unused;
+
+	lockdep_assert_held(&w->books.lock);
+
+	if (!w->books.open ||
+	    xlend_hc_used(w->books.domid, w->books.handle, &revokes, &unused))
+		return;
+	w->waste.calls = w->books.counts.revoke_calls;
+	xlend_waste_judge(&w->waste, revokes, unused);
+}
+
+/**
  * xlend_window_stats - counters of a window
  * @w: window
  * @st: filled in, all but the size
@@ -485,11 +504,17 @@ struct xlend_window *xlend_window_next(u64 serial)
  */
 void xlend_window_stats(struct xlend_window *w, struct lenddev_stats *st)
 {
+	u64 revokes, unused = 0;
+
 	st->id = w->id;
 	st->serial = w->serial;
 	st->vcpus_held = READ_ONCE(w->crew.queue.nr_held);
 
 	xlend_books_lock(&w->books);
+	if (w->books.open &&
+	    xlend_hc_used(w->books.domid, w->books.handle, &revokes, &unused))
+		unused = 0;
+	st->unused = unused;
 	st->pages_lent = w->books.nr_lent;
 	st->lends = w->books.counts.lends;
 	st->lend_calls = w->books.counts.lend_calls;

@@ -38,7 +38,9 @@
 #include "books.h"
 #include "event.h"
 #include "notify.h"
+#include "param.h"
 #include "present.h"
+#include "stream.h"
 #include "worker.h"
 
 struct eventfd_ctx;
@@ -100,6 +102,7 @@ struct xlend_window {
 	struct xlend_books books;
 	struct xlend_notify notify;
 	struct xlend_present present;	/* books.lock */
+	struct xlend_waste waste;	/* books.lock */
 	struct xlend_crew crew;
 
 	spinlock_t stat_lock;		/* counts */
@@ -115,6 +118,12 @@ static inline void xlend_count(struct xlend_window *w, u64 *counter, u64 n)
 	spin_unlock_irqrestore(&w->stat_lock, flags);
 }
 
+/* Slots to look at around a fault. */
+static inline unsigned int xlend_window_around(const struct xlend_window *w)
+{
+	return xlend_waste_around(&w->waste, READ_ONCE(xlend_fault_around));
+}
+
 bool xlend_windows_none(void);
 int xlend_window_create(struct xlend_holder *h, struct lenddev_window *arg,
 			struct xlend_window **window);
@@ -128,6 +137,7 @@ struct xlend_window *xlend_window_next(u64 serial);
 struct xlend_window *xlend_window_at(struct xlend_borrower *b, u64 gfn);
 bool xlend_window_die(struct xlend_window *w);
 void xlend_window_mourn(struct xlend_window *w);
+void xlend_window_judge(struct xlend_window *w);
 void xlend_window_event(struct xlend_window *w, u32 type, int reason,
 			u32 access, u32 vcpu, u64 gpa);
 void xlend_window_stats(struct xlend_window *w, struct lenddev_stats *st);

@@ -136,6 +136,12 @@ int xlend_hc_lend(domid_t domid, u64 handle, u64 first, unsigned int nr,
 	return rc;
 }
 
+int xlend_hc_used(domid_t domid, u64 handle, u64 *revokes, u64 *unused)
+{
+	*revokes = *unused = 0;
+	return 0;
+}
+
 int xlend_hc_revoke(domid_t domid, u64 handle, u64 first, u64 nr)
 {
 	assert(domid == FAKE_DOMID && handle == FAKE_HANDLE);

@@ -50,6 +50,37 @@ static void begin(struct xlend_stream *st, bool there)
 	faults = brought = 0;
 }
 
+/* Some of what was revoked, n slots, had been used. */
+static void revoked(struct xlend_waste *x, u64 *revokes, u64 *unused, unsigned int n, unsigned int used)
+{
+	*revokes += n;
+	*unused += n - used;
+	xlend_waste_judge(x, *revokes, *unused);
+}
+
+static void waste(void)
+{
+	struct xlend_waste x = { 0 };
+	u64 revokes = 0, unused = 0;
+	unsigned int i;
+
+	eq(xlend_waste_around(&x, 16), 16, "waste: as many as said, while nothing is known");
+	revoked(&x, &revokes, &unused, XLEND_JUDGE_SLOTS - 1, 0);
+	eq(xlend_waste_around(&x, 16), 16, "... and while little was revoked");
+	revoked(&x, &revokes, &unused, 1, 0);
+	eq(xlend_waste_around(&x, 16), 8, "... half, when most was of no use");
+	revoked(&x, &revokes, &unused, 100, 60);
+	eq(xlend_waste_around(&x, 16), 8, "... the same, when there is no telling");
+	for (i = 0; i < 40; i++)
+		revoked(&x, &revokes, &unused, 100, 1);
+	eq(xlend_waste_around(&x, 16), 1, "... one, at last");
+	eq(xlend_waste_around(&x, 64), 1, "... however many were said");
+	for (i = 0; i < 6; i++)
+		revoked(&x, &revokes, &unused, 100, 100);
+	eq(xlend_waste_around(&x, 16), 16, "... and soon all again, when all was of use");
+	eq(xlend_waste_around(&x, 1), 1, "... one is one");
+}
+
 int main(void)
 {
 	unsigned int i, seed = 1, worst = 0;
@@ -99,6 +130,8 @@ int main(void)
 		access_slot(&st, i, 16);
 	xlend_stream_step(&st, 8, st.next, 16);
 	eq(st.ahead, 0, "another window begins anew");
+
+	waste();
 
 	/* backwards is no sequence */
 	begin(&st, false);

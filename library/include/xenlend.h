@@ -366,7 +366,9 @@ struct xenlend_stats {
     uint64_t revoke_us[XENLEND_BUCKETS];
     uint64_t interrupts;        /* faults served without a worker */
     uint64_t ahead;             /* absent pages brought for a sequence */
-    uint64_t reserved[12];
+    uint64_t unused;            /* pages revoked that no vCPU had used; 0 where
+                                   CPUs do not tell */
+    uint64_t reserved[11];
 };
 
 /* The window's counters.  EFAULT: stats. */

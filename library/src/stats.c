@@ -33,4 +33,5 @@ void xenlend_stats_from_kernel(struct xenlend_stats *to,
     memcpy(to->revoke_us, from->revoke_us, sizeof(to->revoke_us));
     to->interrupts = from->interrupts;
     to->ahead = from->ahead;
+    to->unused = from->unused;
 }

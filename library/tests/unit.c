@@ -266,6 +266,7 @@ static void windows(void)
        st.vcpus_held == offsetof(struct lenddev_stats, vcpus_held) &&
        st.fault_us[3] == offsetof(struct lenddev_stats, fault_us[3]) &&
        st.interrupts == offsetof(struct lenddev_stats, interrupts) && st.ahead == offsetof(struct lenddev_stats, ahead) &&
+       st.unused == offsetof(struct lenddev_stats, unused) &&
        st.revoke_us[23] == offsetof(struct lenddev_stats, revoke_us[23]) && st.stalls == offsetof(struct lenddev_stats, stalls) &&
        st.fault_max_ns == offsetof(struct lenddev_stats, fault_max_ns) &&
        st.fault_total_ns == offsetof(struct lenddev_stats, fault_total_ns) &&

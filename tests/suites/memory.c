@@ -534,6 +534,59 @@ static void sequences(void)
 	eq(b.lends - a.lends, 40, "... what was written to is lent, and no more");
 }
 
+/* Touches one page in each group of n, then takes the group away from the guest: there it stays. */
+static void wasteful(unsigned groups, unsigned n, bool all)
+{
+	unsigned i, k;
+
+	for (i = 0; i < groups; i++) {
+		for (k = 0; k < (all ? n : 1); k++)
+			g_write(l.g, W(i * n + k), 1);
+		if (mprotect(l.span + i * n * PAGE, n * PAGE, PROT_NONE) || mprotect(l.span + i * n * PAGE, n * PAGE, PROT_READ | PROT_WRITE))
+			die("mprotect: %s", strerror(errno));
+	}
+}
+
+/* Pages lent with a neighbour's fault are counted when they were of no use, and become fewer. */
+static void waste(void)
+{
+	struct lenddev_stats a, b;
+	unsigned i;
+
+	at("waste");
+	lent_anon(&l, 0, 128);
+	for (i = 0; i < 128; i++)
+		V(i) = i;
+	/* whatever went before: all of what comes now is of use */
+	for (i = 0; i < 12; i++)
+		wasteful(8, 16, true);
+	a = drv_st(l.fd, l.id);
+	wasteful(1, 16, false);
+	b = drv_st(l.fd, l.id);
+	eq(b.lends - a.lends, 16, "one access brings what is around it");
+	eq(b.revokes - a.revokes, 16, "... which is taken away");
+	eq(b.unused - a.unused, 15, "... and of no use, but for one page");
+	a = drv_st(l.fd, l.id);
+	wasteful(8, 16, true);
+	b = drv_st(l.fd, l.id);
+	eq(b.unused - a.unused, 0, "what was used is not counted (of %lu)", (long)(b.revokes - a.revokes));
+
+	/* each judgement takes 16 calls, and halves */
+	for (i = 0; i < 24; i++)
+		wasteful(8, 16, false);
+	a = drv_st(l.fd, l.id);
+	wasteful(8, 16, false);
+	b = drv_st(l.fd, l.id);
+	eq(b.faults_write - a.faults_write, 8, "where it never is of use, 8 faults ...");
+	ok(b.lends - a.lends <= 16, "... come to bring %lu pages", (long)(b.lends - a.lends));
+	for (i = 0; i < 24; i++)
+		wasteful(8, 16, true);
+	a = drv_st(l.fd, l.id);
+	wasteful(8, 16, false);
+	b = drv_st(l.fd, l.id);
+	eq(b.lends - a.lends, 128, "where it is, all again");
+}
+
 /* What must not be lent, and must not harm anybody when someone maps it into a span. */
 static void refused(void)
 {
@@ -654,6 +707,7 @@ void suite_memory(void)
 	overtaken();
 	under_way();
 	sequences();
+	waste();
 	refused();
 	by_value();
 	at("end");

@@ -185,6 +185,7 @@ int table_totals(FILE *f, const struct window *w)
     counter(t, &bad, "  changes of the span's mappings", s->invalidations);
     counter(t, &bad, "    that made a fault try again", s->retries);
     counter(t, &bad, "  pages revoked", s->revokes);
+    counter(t, &bad, "    before the guest had used them", s->unused);
     counter(t, &bad, "    hypercalls", s->revoke_calls);
     duration(t, &bad, "  time for a fault, mean",
              faults ? s->fault_total_ns / faults : 0);

@@ -139,6 +139,7 @@ struct lenddev_stats {
 	__aligned_u64 revoke_us[LENDDEV_BUCKETS]; /* revoke calls */
 	__aligned_u64 interrupts;	/* faults served without a worker */
 	__aligned_u64 ahead;		/* absent pages brought for a sequence */
+	__aligned_u64 unused;		/* pages revoked that no vCPU had used */
 };
 
 /*
