@@ -3,7 +3,8 @@
  * What the benchmark's guest and its two lenders share: a few pages of the
  * guest's own memory at a fixed place.  The lender writes a command and
  * raises `cmd`; the guest does it, writes results and sets `done` to the same
- * number.  Neither side makes a hypercall or an exit for it.
+ * number.  Neither side makes a hypercall or an exit for it, but for many-guest,
+ * which sleeps in Xen between its commands.
  */
 #ifndef BENCH_ABI_H
 #define BENCH_ABI_H
@@ -12,7 +13,7 @@
 
 #define BENCH_PAGE		4096UL
 #define BENCH_MAGIC		0x68636e6562786e6cULL
-#define BENCH_VERSION		1
+#define BENCH_VERSION		2
 
 #define BENCH_COMM_GPA		0x400000UL	/* as in guest.ld */
 #define BENCH_MAX_SAMPLES	4096
@@ -20,6 +21,13 @@
 
 #define BENCH_WINDOW_GPA	0x200000000UL	/* 8 GiB */
 #define BENCH_MAX_PAGES		(1UL << 18)	/* the guest maps 1 GiB there */
+
+/* Where many-guest has other things than a window, in pages from there. */
+#define BENCH_TRAPPED		(1UL << 16)	/* each access goes to the lender */
+#define BENCH_GRANTED		(1UL << 17)	/* grants are mapped */
+
+/* many-guest: each vCPU has a bench_comm and samples of its own, in a row. */
+#define BENCH_MAX_VCPUS		8
 
 #define BENCH_RAM_MIB		16		/* enough on both */
 
@@ -33,6 +41,13 @@ enum bench_op {
 	BENCH_CAL_CPUID,	/* n exits, each */
 	BENCH_CAL_COMPUTE,	/* n rounds of arithmetic, one time */
 	BENCH_CAL_WALK,		/* `passes` over n pages of the guest's RAM */
+	/*
+	 * many-guest: maps n grants of domain 0, whose references are the
+	 * samples, at `first` and after, `stride` with one hypercall; unmaps
+	 * those of the last time.
+	 */
+	BENCH_MAP_GRANTS,
+	BENCH_UNMAP_GRANTS,
 	BENCH_NR_OPS,
 };
 
@@ -47,6 +62,7 @@ enum bench_wait {
 #define BENCH_BAD_CONTENT	2	/* a load found another value: see `sum` */
 #define BENCH_TRAP		3	/* the guest is dead: trap_* */
 #define BENCH_NO_TIMER		4	/* BENCH_IDLE is not possible */
+#define BENCH_REFUSED		5	/* a hypercall failed: its error is `sum` */
 
 struct bench_comm {
 	uint64_t magic;		/* guest: BENCH_MAGIC once it listens */
@@ -69,6 +85,8 @@ struct bench_comm {
 	uint64_t total;		/* TSC ticks from first to last touch */
 	uint64_t sum;		/* of what was read */
 	uint64_t trap_vector, trap_error, trap_rip, trap_cr2;
+
+	int32_t port;		/* many-guest: raise it after `cmd` */
 };
 
 /* Of the pages after the first: uint64_t[BENCH_MAX_SAMPLES], TSC ticks. */

@@ -18,6 +18,7 @@
 #include <xenlend.h>
 
 #include "backend.h"
+#include "command.h"
 
 #define AROUND_PARAMETER	"/sys/module/xen_lend/parameters/fault_around"
 

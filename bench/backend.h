@@ -59,7 +59,4 @@ struct backend {
 
 extern const struct backend backend;
 
-/* A line to stderr. */
-void complain(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
-
 #endif

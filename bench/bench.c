@@ -8,16 +8,15 @@
 #include <getopt.h>
 #include <inttypes.h>
 #include <sched.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/utsname.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "backend.h"
+#include "command.h"
 #include "lender-ops.h"
 #include "workload.h"
 
@@ -32,99 +31,24 @@ static struct {
 	FILE *out;
 } opt = { .pages = 256, .rounds = 5, .warmups = 1, .timeout = 300 };
 
-static volatile struct bench_comm *comm;
+static struct bench_vcpu vcpu = { .wait = BENCH_SPIN };
 static volatile uint64_t *samples;
 static uint8_t *span;
 static uint64_t tsc_khz;
-
-void complain(const char *fmt, ...)
-{
-	va_list ap;
-
-	fprintf(stderr, "%s: ", program_invocation_short_name);
-	va_start(ap, fmt);
-	vfprintf(stderr, fmt, ap);
-	va_end(ap);
-	fputc('\n', stderr);
-}
-
-static void __attribute__((noreturn, format(printf, 1, 2)))
-die(const char *fmt, ...)
-{
-	va_list ap;
-
-	fprintf(stderr, "%s: ", program_invocation_short_name);
-	va_start(ap, fmt);
-	vfprintf(stderr, fmt, ap);
-	va_end(ap);
-	fputc('\n', stderr);
-	exit(1);
-}
-
-static double now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec + t.tv_nsec * 1e-9;
-}
 
 /* ------------------------------------------------------------------------
  * Commands to the guest
  */
 
-struct command {
-	enum bench_op op;
-	uint64_t first, n, stride, passes, value;
-};
-
-static enum bench_wait guest_wait = BENCH_SPIN;
-
-/* Returns ticks from the first touch to the last. */
 static uint64_t guest(const struct command *k)
 {
-	double deadline = now() + opt.timeout;
-	uint32_t nr = comm->cmd + 1;
-
-	comm->op = k->op;
-	comm->wait = guest_wait;
-	comm->first = k->first;
-	comm->n = k->n;
-	comm->stride = k->stride ? k->stride : 1;
-	comm->passes = k->passes ? k->passes : 1;
-	comm->value = k->value;
-	comm->idle_tsc = tsc_khz * 100;		/* 0.1 s */
-	__atomic_store_n(&comm->cmd, nr, __ATOMIC_RELEASE);
-
-	while (__atomic_load_n(&comm->done, __ATOMIC_ACQUIRE) != nr) {
-		if (backend.dead && backend.dead())
-			die("the guest is gone: %s", backend.dead());
-		if (now() > deadline)
-			die("the guest did not answer command %u in %u s",
-			    k->op, opt.timeout);
-		/* Leave the lender's CPU to whoever serves the fault. */
-		usleep(10000);
-	}
-	switch (comm->status) {
-	case BENCH_OK:
-		return comm->total;
-	case BENCH_TRAP:
-		die("exception %" PRIu64 " in the guest: error %#" PRIx64
-		    " rip %#" PRIx64 " cr2 %#" PRIx64, comm->trap_vector,
-		    comm->trap_error, comm->trap_rip, comm->trap_cr2);
-	case BENCH_BAD_CONTENT:
-		die("the guest read something else than was written");
-	case BENCH_NO_TIMER:
-		die("the guest has no x2APIC timer and cannot halt");
-	default:
-		die("the guest refused command %u", k->op);
-	}
+	return command(&vcpu, k);
 }
 
 /* How the guest waits from now on. */
 static void set_wait(enum bench_wait wait)
 {
-	guest_wait = wait;
+	vcpu.wait = wait;
 	guest(&(struct command){ .op = BENCH_NOP });
 	if (wait == BENCH_IDLE)
 		usleep(20000);		/* it halts after its answer */
@@ -458,25 +382,6 @@ static void run_round(void)
  * Once, for the machine that counts instructions, see count/insncount.c
  */
 
-static void section(unsigned int n)
-{
-	/* The number has to be in the instruction. */
-#define BEGIN(n) case n: BENCH_MARK(0x8000 | n); break;
-	switch (n) {
-	BEGIN(1) BEGIN(2) BEGIN(3) BEGIN(4) BEGIN(5) BEGIN(6) BEGIN(7) BEGIN(8)
-	BEGIN(9) BEGIN(10) BEGIN(11) BEGIN(12) BEGIN(13) BEGIN(14) BEGIN(15)
-	BEGIN(16) BEGIN(17) BEGIN(18)
-	default:
-		die("section %u?", n);
-	}
-#undef BEGIN
-}
-
-static void section_end(void)
-{
-	BENCH_MARK(0x4000);
-}
-
 static void set_around(unsigned int around)
 {
 	if (backend.around && backend.around(around) != around)
@@ -581,6 +486,7 @@ static void counted(void)
 	set_around(opt.around);
 	counted_place(LENDER_MEMFD, PRESENT);
 	quiet_touch(0);
+	counted_touch(30, one, 1);	/* 19 to 29 are others.c's */
 	counted_take(10, BENCH_SPIN, 1, 8, n / 8);
 	lender_fill(span, n, 0);
 	quiet_touch(0);
@@ -695,7 +601,6 @@ static void usage(void)
 int main(int argc, char **argv)
 {
 	cpu_set_t cpus;
-	double deadline;
 	int c;
 
 	opt.out = stdout;
@@ -753,10 +658,13 @@ int main(int argc, char **argv)
 	span = lender_reserve(opt.pages * BENCH_PAGE);
 	if (!span)
 		die("no address space: %s", strerror(errno));
-	comm = backend.start(span, opt.pages * BENCH_PAGE);
-	if (!comm)
+	vcpu.comm = backend.start(span, opt.pages * BENCH_PAGE);
+	if (!vcpu.comm)
 		return 1;
-	samples = (volatile uint64_t *)((uint8_t *)comm + BENCH_PAGE);
+	vcpu.dead = backend.dead;
+	vcpu.timeout = opt.timeout;
+	vcpu.idle_tsc = tsc_khz * 100;		/* 0.1 s */
+	samples = bench_samples(&vcpu);
 	if (backend.around && !opt.around) {
 		opt.around = backend.around(0);
 		if (!opt.around)
@@ -765,16 +673,7 @@ int main(int argc, char **argv)
 	if (opt.around > opt.pages)
 		die("more fault-around than pages");
 
-	deadline = now() + opt.timeout;
-	while (__atomic_load_n(&comm->magic, __ATOMIC_ACQUIRE) != BENCH_MAGIC) {
-		if (backend.dead && backend.dead())
-			die("the guest is gone: %s", backend.dead());
-		if (now() > deadline)
-			die("the guest did not start in %u s", opt.timeout);
-		usleep(10000);
-	}
-	if (comm->version != BENCH_VERSION)
-		die("the guest is another version: %" PRIu64, comm->version);
+	command_first(&vcpu);
 
 	head();
 	if (opt.marks)

@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "backend.h"
+#include "command.h"
 
 #define XEN_ELFNOTE_PHYS32_ENTRY	18
 #define RAM_SIZE			((size_t)BENCH_RAM_MIB << 20)

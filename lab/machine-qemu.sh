@@ -71,6 +71,7 @@ machine_make() {
 	if [ -n "$count" ]; then
 		case $program in */qemu-*/*) ;; *) die "--count needs our QEMU" ;; esac
 		plugin=$(counter "$program") || die "bench/count does not build (build/logs/count.log)"
+		if [ "$count" = totals ]; then plugin+=,totals=on; fi
 		launch+=(-plugin "file=$plugin,out=$(inside "$log/count")$(counted_ranges)")
 	fi
 	watch=(--asleep 90 --qmp "$log/qmp" --memory "$log/memory" --memory-in-qemu "$(inside "$log/memory")")

@@ -30,7 +30,16 @@
  * Loops that wait for another processor (PAUSE, in a kernel) count as nothing.
  * A block that ends early, by a fault, counts as a whole.
  *
- * -plugin file=...,out=FILE[,max=MILLIONS OF NOTES][,ipi=FROM-TO]...[,wake=FROM-TO]...
+ * With totals=on nothing is noted, so that there may be many processors and long
+ * sections: a section is summed up by processor and by block, and markers from
+ * 1 to 4 mean nothing.  WAITS: how often a processor began to wait for another.
+ *
+ *   section NUMBER 0 0
+ *   cpu CPU INSTRUCTIONS WAITS                     but for the guest's
+ *   block t ADDRESS INSTRUCTIONS                   all processors
+ *   wait ADDRESS WAITS                             likewise
+ *
+ * -plugin file=...,out=FILE[,totals=on][,max=MILLIONS OF NOTES][,ipi=FROM-TO]...[,wake=FROM-TO]...
  *
  * ipi, wake: addresses of the functions that interrupt another processor, and of
  * those that are the first when one was.
@@ -46,7 +55,8 @@
 
 QEMU_PLUGIN_EXPORT int qemu_plugin_version = QEMU_PLUGIN_VERSION;
 
-#define MAX_CPUS	4
+#define MAX_CPUS	4	/* that notes have room for */
+#define MAX_TOTALS	16	/* processors */
 #define CPU_SHIFT	30
 #define MARK		0x20000000u
 #define MAX_EVENTS	5
@@ -66,7 +76,7 @@ static const char *const event_name[NR_EVENTS] = {
 struct block {
 	uint64_t addr;
 	uint16_t n;
-	bool ipi, wake, guest, halts;
+	bool ipi, wake, guest, halts, pauses;
 	uint8_t nr_events;
 	uint8_t event[MAX_EVENTS];
 	/* of the section being summed up */
@@ -86,6 +96,7 @@ static uint32_t *notes;
 static uint64_t max_notes, nr_notes;
 static qemu_plugin_u64 on;
 static FILE *out;
+static bool totals;
 static struct range ipi[MAX_RANGES], wake[MAX_RANGES];
 static unsigned int nr_ipi, nr_wake;
 
@@ -315,6 +326,82 @@ static void sum_up(unsigned int section, uint64_t nr, uint64_t lost)
 	}
 }
 
+/*
+ * Of each block, with totals.  A loop that waits is some blocks that come again
+ * and again; whoever has not been in one for a while begins to wait.
+ */
+struct total {
+	uint32_t times[MAX_TOTALS], waits[MAX_TOTALS];
+};
+
+#define A_WHILE		8	/* blocks */
+
+static struct total *total_chunks[8192];
+static struct {
+	unsigned int since;	/* blocks, since one that waits */
+	char pad[60];
+} waiter[MAX_TOTALS];
+
+static struct total *total(uint32_t i)
+{
+	return &total_chunks[i / CHUNK][i % CHUNK];
+}
+
+static void counted(unsigned int cpu, void *nr)
+{
+	struct total *t = total((uintptr_t)nr);
+
+	t->times[cpu]++;
+	if (!block((uintptr_t)nr)->pauses) {
+		waiter[cpu].since++;
+	} else {
+		t->waits[cpu] += waiter[cpu].since > A_WHILE;
+		waiter[cpu].since = 0;
+	}
+}
+
+static void totals_begin(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < MAX_TOTALS; i++)
+		waiter[i].since = A_WHILE + 1;
+	for (i = 0; i * CHUNK < nr_blocks; i++)
+		memset(total_chunks[i], 0, CHUNK * sizeof(struct total));
+}
+
+static void totals_end(unsigned int section)
+{
+	uint64_t insns[MAX_TOTALS] = { 0 }, waits[MAX_TOTALS] = { 0 };
+	unsigned int cpu;
+	uint32_t i;
+
+	fprintf(out, "section %u 0 0\n", section);
+	for (i = 0; i < nr_blocks; i++) {
+		const struct block *b = block(i);
+		const struct total *t = total(i);
+		uint64_t times = 0, waited = 0;
+
+		if (b->guest)
+			continue;
+		for (cpu = 0; cpu < MAX_TOTALS; cpu++) {
+			times += t->times[cpu];
+			waited += t->waits[cpu];
+			insns[cpu] += (uint64_t)t->times[cpu] * b->n;
+			waits[cpu] += t->waits[cpu];
+		}
+		if (times * b->n)
+			fprintf(out, "block t %" PRIx64 " %" PRIu64 "\n",
+				b->addr, times * b->n);
+		if (waited)
+			fprintf(out, "wait %" PRIx64 " %" PRIu64 "\n", b->addr,
+				waited);
+	}
+	for (cpu = 0; cpu < (unsigned int)qemu_plugin_num_vcpus(); cpu++)
+		fprintf(out, "cpu %u %" PRIu64 " %" PRIu64 "\n", cpu,
+			insns[cpu], waits[cpu]);
+}
+
 static void note(uint32_t n)
 {
 	uint64_t i = __atomic_fetch_add(&nr_notes, 1, __ATOMIC_RELAXED);
@@ -332,7 +419,7 @@ static void all_on(bool value)
 {
 	int i;
 
-	for (i = 0; i < MAX_CPUS && i < qemu_plugin_num_vcpus(); i++)
+	for (i = 0; i < qemu_plugin_num_vcpus(); i++)
 		qemu_plugin_u64_set(on, i, value);
 }
 
@@ -344,20 +431,26 @@ static void marker(unsigned int cpu, void *udata)
 
 	if (code & 0x8000) {
 		section = code & 0x7fff;
+		if (totals)
+			totals_begin();
 		__atomic_store_n(&nr_notes, 0, __ATOMIC_RELAXED);
 		all_on(true);
 		return;
 	}
 	if (!qemu_plugin_u64_get(on, cpu))
 		return;
-	note(MARK | cpu << CPU_SHIFT | code);
+	if (!totals)
+		note(MARK | cpu << CPU_SHIFT | code);
 	if (!(code & 0x4000))
 		return;
 	all_on(false);
 	pthread_mutex_lock(&mutex);
 	n = __atomic_load_n(&nr_notes, __ATOMIC_RELAXED);
-	sum_up(section, n < max_notes ? n : max_notes,
-	       n < max_notes ? 0 : n - max_notes);
+	if (totals)
+		totals_end(section);
+	else
+		sum_up(section, n < max_notes ? n : max_notes,
+		       n < max_notes ? 0 : n - max_notes);
 	fflush(out);
 	pthread_mutex_unlock(&mutex);
 }
@@ -451,6 +544,12 @@ static void translated(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
 		chunks[nr / CHUNK] = calloc(CHUNK, sizeof(struct block));
 		if (!chunks[nr / CHUNK])
 			abort();
+		if (totals) {
+			total_chunks[nr / CHUNK] =
+				calloc(CHUNK, sizeof(struct total));
+			if (!total_chunks[nr / CHUNK])
+				abort();
+		}
 	}
 	b = block(nr);
 	pthread_mutex_unlock(&mutex);
@@ -472,12 +571,14 @@ static void translated(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
 				QEMU_PLUGIN_CB_NO_REGS,
 				(void *)(uintptr_t)(data[3] | data[4] << 8));
 	}
-	b->n = kernel && pauses ? 0 : n;
+	b->pauses = kernel && pauses;
+	b->n = b->pauses ? 0 : n;
 	b->ipi = within(ipi, nr_ipi, b->addr);
 	b->wake = within(wake, nr_wake, b->addr);
 	/* The benchmark's guest has no other. */
 	b->guest = b->addr < 0x1000000;
-	qemu_plugin_register_vcpu_tb_exec_cond_cb(tb, executed,
+	qemu_plugin_register_vcpu_tb_exec_cond_cb(tb, totals ? counted :
+						  executed,
 						  QEMU_PLUGIN_CB_NO_REGS,
 						  QEMU_PLUGIN_COND_NE, on, 0,
 						  (void *)(uintptr_t)nr);
@@ -509,6 +610,8 @@ QEMU_PLUGIN_EXPORT int qemu_plugin_install(qemu_plugin_id_t id,
 
 		if (!strncmp(argv[i], "out=", 4))
 			out = fopen(argv[i] + 4, "w");
+		else if (!strcmp(argv[i], "totals=on"))
+			totals = true;
 		else if (!strncmp(argv[i], "max=", 4))
 			max_notes = strtoull(argv[i] + 4, NULL, 0) << 20;
 		else if (!strncmp(argv[i], "ipi=", 4))
@@ -521,6 +624,10 @@ QEMU_PLUGIN_EXPORT int qemu_plugin_install(qemu_plugin_id_t id,
 			fprintf(stderr, "insncount: %s?\n", argv[i]);
 			return -1;
 		}
+	}
+	if (info->system.max_vcpus > (totals ? MAX_TOTALS : MAX_CPUS)) {
+		fprintf(stderr, "insncount: too many processors\n");
+		return -1;
 	}
 	notes = malloc(max_notes * sizeof(*notes));
 	if (!out || !notes) {

@@ -42,6 +42,17 @@ ROWS = [
     ('populate of 256 pages that are present, per page', 17, WINDOW, 256),
     ('populate of 256 pages that are absent, per page', 18, WINDOW, 256),
 ]
+# what one would do without lending: name, machine, and for each cell what is added up; see others.c
+OTHERS_HEAD = ['instructions, both processors', 'first access to a page', '... many pages in a row, per page',
+               'each access after that', 'taking 256 pages back, per page']
+OTHERS = [
+    ('xenlend, PV lender', 'pv', [(1, NEXT, 1)], [(6, EACH, 1)], [(30, NEXT, 1)], [(14, WINDOW, 256)]),
+    ('xenlend, PVH lender', 'pvh', [(1, NEXT, 1)], [(6, EACH, 1)], [(30, NEXT, 1)], [(14, WINDOW, 256)]),
+    ('KVM', 'kvm', [(1, NEXT, 1)], [(6, EACH, 1)], [(30, NEXT, 1)], [(14, WINDOW, 256)]),
+    ('grants that the guest maps, PV lender', 'pv', [(20, WINDOW, 512), (21, NEXT, 1)], [(25, WINDOW, 512), (26, NEXT, 64)],
+     [(27, NEXT, 1)], [(28, NEXT, 64), (29, WINDOW, 512)]),
+    ('each access traps to a program, PV lender', 'pv', [(19, NEXT, 1)], [(19, EACH, 1)], [(19, NEXT, 1)], []),
+]
 FIELDS = {CHAIN: 0, 'before': 1, 'between': 2, 'after': 3, WINDOW: 4, NEXT: 5}
 
 # (component, pattern of the functions): the first that matches
@@ -87,6 +98,7 @@ class Machine:
     def __init__(self, name, log):
         self.name, self.log = name, log
         self.sections, self.blocks, self.events, self.steps = {}, {}, {}, {}
+        self.cpus, self.waits = {}, {}      # of a machine that has only sums
         self.linux = self.xen = None
         self.read()
 
@@ -104,7 +116,11 @@ class Machine:
             elif f[0] == 'op':
                 ops.append([int(x) for x in f[1:]])
             elif f[0] == 'block':
-                self.blocks[n][f[1]][int(f[2], 16)] += float(f[3])
+                self.blocks[n].setdefault(f[1], collections.Counter())[int(f[2], 16)] += float(f[3])
+            elif f[0] == 'cpu':
+                self.cpus.setdefault(n, {})[int(f[1])] = (int(f[2]), int(f[3]))
+            elif f[0] == 'wait':
+                self.waits.setdefault(n, collections.Counter())[int(f[1], 16)] += int(f[2])
             elif f[0] == 'event':
                 self.events[n][f[1]][f[2]] = float(f[3])
             elif f[0] == 'step':
@@ -202,6 +218,40 @@ def table(machines):
     return '\n'.join(lines) + '\n'
 
 
+def others(machines):
+    """Beside lending: the table of what one would do instead."""
+    lines = ['| ' + ' | '.join(OTHERS_HEAD) + ' |', '| --- |' + ' ---: |' * (len(OTHERS_HEAD) - 1)]
+    for title, name, *cells in OTHERS:
+        m = machines.get(name)
+        if not m or any(s not in m.sections for c in cells for s, _, _ in c):
+            continue
+        lines.append('| ' + ' | '.join([title] + [
+            number(sum(m.value(s, what) / pages for s, what, pages in c)) if c else 'nothing to take' for c in cells]) + ' |')
+    return '\n'.join(lines) + '\n' if len(lines) > 2 else ''
+
+
+LENDER_CPUS = 4
+
+
+def many(m):
+    """Many vCPUs: by section, as the lender's program said; see many.c."""
+    m.symbols()
+    lines = ['| faults of many vCPUs at once | vCPUs | all processors, per fault | the busiest of the lender\'s, per fault |'
+             ' times that a processor waited for another, per fault | where |',
+             '| --- | ---: | ---: | ---: | ---: | --- |']
+    for line in open(os.path.join(m.log, 'results/many'), encoding='ascii'):
+        section, vcpus, faults, what = line.rstrip('\n').split(' ', 3)
+        cpus, faults = m.cpus[int(section)], int(faults)
+        waits = collections.Counter()
+        for addr, n in m.waits.get(int(section), {}).items():
+            waits[m.function(addr)[1]] += n
+        where = ', '.join(f'{f} {n / faults:.2f}' for f, n in waits.most_common(3))
+        lines.append(f'| {what} | {vcpus} | {sum(i for i, _ in cpus.values()) / faults:,.0f} | '
+                     f'{max(cpus[c][0] for c in range(LENDER_CPUS)) / faults:,.0f} | '
+                     f'{sum(w for _, w in cpus.values()) / faults:.2f} | {where} |')
+    return '\n'.join(lines) + '\n'
+
+
 COLOURS = {'xen': '#4c78a8', 'linux': '#e39b4b', 'guest': '#7fb77e', 'lender': '#b07aa1'}
 
 
@@ -283,7 +333,12 @@ def main():
         if not eq:
             ap.error(f'{arg}: NAME=LOGDIR')
         machines[name] = Machine(name, log)
+    crowd = machines.pop('many', None)
     text = table(machines)
+    if others(machines):
+        text += '\n' + others(machines)
+    if crowd:
+        text += '\n' + many(crowd)
     sys.stdout.write(text)
     if o.out:
         with open(os.path.join(o.out, 'count.md'), 'w', encoding='utf-8') as f:
