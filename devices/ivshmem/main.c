@@ -32,6 +32,7 @@ static const char help[] =
     "  --slot N                   PCI device number, 1 to 31 (1)\n"
     "  --place OFFSET:LENGTH:WHAT a buffer in it: anon, memfd, or a file's path with\n"
     "                             a / in it; any number of times (0:SIZE:memfd)\n"
+    "  --populate                 lend the buffers at once, not when the guest asks\n"
     "  --read-only                the guest may only read\n"
     "  --policy ones|fault|crash|hold  for accesses where nothing is placed (ones)\n"
     "  --detach                   go on in the background once the device is there\n"
@@ -42,7 +43,7 @@ struct options {
     struct ivshmem_config config;
     struct placement places[MAX_PLACEMENTS];
     unsigned n_places;
-    bool detach, have_domain;
+    bool detach, have_domain, populate;
 };
 
 static int whole(const char *text, uint64_t max, uint64_t *value)
@@ -52,14 +53,15 @@ static int whole(const char *text, uint64_t max, uint64_t *value)
 
 static int parse(int argc, char **argv, struct options *o)
 {
-    enum { DOMAIN_ = 256, SIZE_, ADDRESS_, SLOT_, PLACE_, READ_ONLY_, POLICY_,
-           DETACH_, HELP_ };
+    enum { DOMAIN_ = 256, SIZE_, ADDRESS_, SLOT_, PLACE_, POPULATE_,
+           READ_ONLY_, POLICY_, DETACH_, HELP_ };
     static const struct option longs[] = {
         { "domain", required_argument, NULL, DOMAIN_ },
         { "size", required_argument, NULL, SIZE_ },
         { "address", required_argument, NULL, ADDRESS_ },
         { "slot", required_argument, NULL, SLOT_ },
         { "place", required_argument, NULL, PLACE_ },
+        { "populate", no_argument, NULL, POPULATE_ },
         { "read-only", no_argument, NULL, READ_ONLY_ },
         { "policy", required_argument, NULL, POLICY_ },
         { "detach", no_argument, NULL, DETACH_ },
@@ -103,6 +105,9 @@ static int parse(int argc, char **argv, struct options *o)
             why = placement_parse(optarg, &o->places[o->n_places++]);
             if (why)
                 return usage_error("'%s': %s", optarg, why);
+            break;
+        case POPULATE_:
+            o->populate = true;
             break;
         case READ_ONLY_:
             c->flags = 0;
@@ -171,6 +176,23 @@ static int detach(void)
         exit(0);
     waitpid(child, &status, 0);
     exit(WIFEXITED(status) && WEXITSTATUS(status) ? WEXITSTATUS(status) : 1);
+}
+
+/* What cannot be lent now is when the guest asks for it. */
+static void populate(struct ivshmem *dev, const struct options *o)
+{
+    unsigned flags = o->config.flags & XENLEND_WINDOW_WRITE
+                     ? XENLEND_POPULATE_WRITE : 0;
+
+    for (unsigned i = 0; i < o->n_places; i++) {
+        const struct placement *p = &o->places[i];
+        uint64_t done = 0;
+
+        if (xenlend_window_populate(ivshmem_window(dev), p->offset, p->len,
+                                    flags, &done))
+            say(errno, "populating %s: %s of %s", p->what, show_size(done),
+                show_size(p->len));
+    }
 }
 
 static int serve(struct ivshmem *dev, int signals)
@@ -256,6 +278,8 @@ int main(int argc, char **argv)
             refused(&o.config, errno);
         goto out;
     }
+    if (o.populate)
+        populate(dev, &o);
     printf("xenlend-ivshmem: domain %u has 1af4:1110 at 00:%02x.0, BAR 2 at "
            "%#llx\n", o.config.domid, o.config.slot,
            (unsigned long long)o.config.address);

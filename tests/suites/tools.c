@@ -229,6 +229,7 @@ static void waits(struct guest *g)
 static void in_the_way(struct guest *g)
 {
 	struct lent l[2] = { 0 };
+	const char *after;
 	char want[200];
 	uint64_t place;
 
@@ -266,8 +267,13 @@ static void in_the_way(struct guest *g)
 	says(OUT, "(xenlend-ivshmem), 0x200000000-0x2001fffff (2M)", "... and says whose window is there");
 	place = number_after(OUT, "free: --address 0x");
 	ok(place && !(place & (RANGE(1UL) - 1)), "... and what would be free, a multiple of the size");
-	eq(run("xenlend-ivshmem --domain %u --slot 2 --size 2M --address 0x%lx --place 0:64K:/tmp/xla --detach", g->domid, place), 0,
-	   "... which is");
+	eq(run("xenlend-ivshmem --domain %u --slot 2 --size 2M --address 0x%lx --place 0:64K:/tmp/xla --place 64K:64K:memfd --populate --detach",
+	       g->domid, place), 0, "... which is");
+	run("xenlend stat -d %u", g->domid);
+	snprintf(want, sizeof(want), " at %#lx,", place);
+	after = strstr(said(OUT), want);
+	after = after ? strstr(after, "pages lent now") : NULL;
+	eq(after ? strtoul(after + strlen("pages lent now"), NULL, 10) : 0, 32, "... and lends all of its buffers before the guest asks, if told so");
 	eqx(read_far(g, place), WORD("file a .."), "... the guest reads its memory");
 	lend_end(&l[0]);
 	lend_end(&l[1]);
