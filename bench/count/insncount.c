@@ -390,7 +390,7 @@ static void totals_end(unsigned int section)
 			insns[cpu] += (uint64_t)t->times[cpu] * b->n;
 			waits[cpu] += t->waits[cpu];
 		}
-		if (times * b->n)
+		if (times && b->n)
 			fprintf(out, "block t %" PRIx64 " %" PRIu64 "\n",
 				b->addr, times * b->n);
 		if (waited)
