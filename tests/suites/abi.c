@@ -696,7 +696,7 @@ void suite_abi(void)
 	fr = pool->frame[0];
 	eq(sizeof(struct xen_mem_lend), 128, "size of the struct");
 	eq(sizeof(struct xen_mem_lend_lend), 112, "... of lend's part");
-	eq(sizeof(struct xen_mem_lend_counters), 112, "... of the counters");
+	eq(sizeof(struct xen_mem_lend_counters), 120, "... of the counters");
 	err(raw_lend(g->domid, w->id, 0, 1, &fr, NULL, XENMEM_LEND_WRITE), 0, "one slot is lent");
 	eq(raw_query(g->domid, w->id, &base), 0, "query");
 	eqx(base.gfn, WIN_GFN, "... gfn");
