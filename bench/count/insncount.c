@@ -326,20 +326,23 @@ static void sum_up(unsigned int section, uint64_t nr, uint64_t lost)
 	}
 }
 
-/*
- * Of each block, with totals.  A loop that waits is some blocks that come again
- * and again; whoever has not been in one for a while begins to wait.
- */
+/* Of each block, with totals. */
 struct total {
 	uint32_t times[MAX_TOTALS], waits[MAX_TOTALS];
 };
 
+/*
+ * A loop that waits is a few blocks that come again and again, one of them with
+ * a PAUSE: what was between two of these counts as nothing, either.  Whoever has
+ * not been in one for a while begins to wait.
+ */
 #define A_WHILE		8	/* blocks */
 
 static struct total *total_chunks[8192];
 static struct {
-	unsigned int since;	/* blocks, since one that waits */
-	char pad[60];
+	unsigned int since;	/* blocks, since a PAUSE */
+	uint32_t recent[A_WHILE];
+	char pad[64 - (A_WHILE + 1) * 4];
 } waiter[MAX_TOTALS];
 
 static struct total *total(uint32_t i)
@@ -347,17 +350,25 @@ static struct total *total(uint32_t i)
 	return &total_chunks[i / CHUNK][i % CHUNK];
 }
 
-static void counted(unsigned int cpu, void *nr)
+static void counted(unsigned int cpu, void *udata)
 {
-	struct total *t = total((uintptr_t)nr);
+	uint32_t nr = (uintptr_t)udata;
+	struct total *t = total(nr);
+	unsigned int i;
 
-	t->times[cpu]++;
-	if (!block((uintptr_t)nr)->pauses) {
-		waiter[cpu].since++;
-	} else {
-		t->waits[cpu] += waiter[cpu].since > A_WHILE;
-		waiter[cpu].since = 0;
+	if (!block(nr)->pauses) {
+		t->times[cpu]++;
+		if (waiter[cpu].since < A_WHILE)
+			waiter[cpu].recent[waiter[cpu].since] = nr;
+		waiter[cpu].since += waiter[cpu].since <= A_WHILE;
+		return;
 	}
+	if (waiter[cpu].since > A_WHILE)
+		t->waits[cpu]++;
+	else
+		for (i = 0; i < waiter[cpu].since; i++)
+			total(waiter[cpu].recent[i])->times[cpu]--;
+	waiter[cpu].since = 0;
 }
 
 static void totals_begin(void)
