@@ -57,7 +57,7 @@ void many_open(struct many_guest *g, xenlend_handle *lend, unsigned int domid,
 		v->notify = notify;
 	}
 	g->borrower = xenlend_borrower_open(lend, domid, BENCH_WINDOW_GPA,
-					    pages * BENCH_PAGE, 1);
+					    pages * BENCH_PAGE, 0);
 	if (!g->borrower)
 		exit(1);
 }
