@@ -4,7 +4,7 @@
 
 usage: report.py [-o DIR] [--profile] NAME=LOGDIR...
 
-NAME: kvm, pv, pvh.  LOGDIR: a log folder of lab/run --count, with "count" and results/kallsyms in it, and xen-syms
+NAME: kvm, pv, pvh; many, of --count-totals.  LOGDIR: a log folder of lab/run --count, with "count" and results/kallsyms in it, and xen-syms
 unless it is KVM's.  Prints the table (DIR/count.md, .json); with --profile also, for each section, the functions (text) and
 a picture of components and functions (SVG), to DIR.
 """
@@ -334,7 +334,7 @@ def main():
             ap.error(f'{arg}: NAME=LOGDIR')
         machines[name] = Machine(name, log)
     crowd = machines.pop('many', None)
-    text = table(machines)
+    text = table(machines) if machines else ''
     if others(machines):
         text += '\n' + others(machines)
     if crowd:
