@@ -23,6 +23,7 @@ help:
 	@echo '  make compile-db  compile_commands.json, for clangd'
 	@echo '  make bench       the same workload on Xen with lending and on KVM: instructions and times'
 	@echo '  make bench-profile  instructions only, and whose they are, with pictures'
+	@echo '  make bench-many  instructions of faults of many vCPUs at once (for hosts with eight processors)'
 	@echo '  make shell       a root shell in dom0 of that machine (AMD; LENDER=pv|pvh|bare XEN=debug|release)'
 	@echo '  make build       build everything, run nothing'
 	@echo '  make coverage    the tests on a Xen that counts: which of our lines in Xen ran (LENDERS, SUITES as for check-lab)'
@@ -56,6 +57,10 @@ compile-db:
 
 bench:
 	@lab/bench
+
+.PHONY: bench-many
+bench-many:
+	@lab/bench --many
 
 .PHONY: bench-profile
 bench-profile:

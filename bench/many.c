@@ -16,7 +16,7 @@
 #include "many.h"
 
 #define PAGES		2048	/* of all windows of a guest */
-#define TOUCHES		1024	/* of all vCPUs together */
+#define TOUCHES		512	/* of all vCPUs together */
 #define MAX_GUESTS	4
 
 static struct many_guest guests[MAX_GUESTS];
