@@ -50,7 +50,7 @@ int main(void)
     w[0].stats = (struct xenlend_stats){
         .pages_lent = 1, .faults_read = 20, .faults_write = 5, .upgrades = 4, .around = 6, .copies = 7, .lends = 18446744073709551615u,
         .lend_calls = 9, .revokes = 10, .revoke_calls = 11, .invalidations = 12, .refaults = 13, .retries = 14,
-        .errors = 15, .stalls = 16, .holds = 20, .vcpus_held = 21, .interrupts = 22, .ahead = 23, .fault_max_ns = 17000000, .fault_total_ns = 25 * 12345, .revoke_max_ns = 19,
+        .errors = 15, .stalls = 16, .holds = 20, .vcpus_held = 21, .interrupts = 22, .ahead = 23, .unused = 24, .fault_max_ns = 17000000, .fault_total_ns = 25 * 12345, .revoke_max_ns = 19,
         .revoke_total_ns = 11 * 2000,
     };
     f = begin();
@@ -74,6 +74,7 @@ int main(void)
             "  changes of the span's mappings                       12\n"
             "    that made a fault try again                        14\n"
             "  pages revoked                                        10\n"
+            "    before the guest had used them                     24\n"
             "    hypercalls                                         11\n"
             "  time for a fault, mean                             12us\n"
             "    longest                                          17ms\n"
