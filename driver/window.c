@@ -486,10 +486,11 @@ void xlend_window_judge(struct xlend_window *w)
 
 	lockdep_assert_held(&w->books.lock);
 
+	/* Also if Xen does not answer: not again at each invalidation. */
+	w->waste.calls = w->books.counts.revoke_calls;
 	if (!w->books.open ||
 	    xlend_hc_used(w->books.domid, w->books.handle, &revokes, &unused))
 		return;
-	w->waste.calls = w->books.counts.revoke_calls;
 	xlend_waste_judge(&w->waste, revokes, unused);
 }
 

@@ -534,7 +534,7 @@ static void sequences(void)
 	eq(b.lends - a.lends, 40, "... what was written to is lent, and no more");
 }
 
-/* Touches one page in each group of n, then takes the group away from the guest: there it stays. */
+/* Touches one page in each group of n, or all, then takes the group away from the guest; for Linux it stays. */
 static void wasteful(unsigned groups, unsigned n, bool all)
 {
 	unsigned i;
@@ -570,7 +570,7 @@ static void waste(void)
 	b = drv_st(l.fd, l.id);
 	eq(b.unused - a.unused, 0, "what was used is not counted (of %lu)", (long)(b.revokes - a.revokes));
 
-	/* each judgement takes 16 calls, and halves */
+	/* each judgement takes 16 calls and 64 pages, and halves */
 	for (i = 0; i < 12; i++)
 		wasteful(8, 16, false);
 	a = drv_st(l.fd, l.id);
