@@ -8,16 +8,21 @@
 #include <linux/ktime.h>
 #include <linux/log2.h>
 #include <linux/math64.h>
+#include <linux/minmax.h>
 #include <linux/mm.h>
 #include <linux/sched.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
+#include <linux/string.h>
 
 #include "request.h"
 #include "trace.h"
 
 /* Empty slots between lent ones that are cheaper to revoke than to skip. */
 #define XLEND_GAP		64
+
+/* Slots lent at a time that are cheaper to note as a whole than one by one. */
+#define XLEND_RUN		8
 
 /* Slots revoked at a time by who is in no hurry: the notifier gets in between. */
 #define XLEND_SLOWLY		4096
@@ -219,6 +224,39 @@ unsigned long xlend_books_next(const struct xlend_books *b, unsigned long slot)
 	return find_next_zero_bit(b->lent, b->nr, slot);
 }
 
+/* Whether many were lent, and all, and none had been: the usual case. */
+static bool xlend_lent_anew(const struct xlend_books *b, unsigned long base,
+			    unsigned int from, unsigned int to,
+			    const struct xlend_pages *p)
+{
+	return to - from >= XLEND_RUN &&
+	       !memchr_inv(p->status + from, 0,
+			   (to - from) * sizeof(*p->status)) &&
+	       find_next_bit(b->lent, base + to, base + from) == base + to;
+}
+
+/* Note them all at once; those of [first, end) matter. */
+static void xlend_note_run(struct xlend_books *b, unsigned long base,
+			   unsigned int from, unsigned int to,
+			   unsigned int first, unsigned int end,
+			   const struct xlend_pages *p)
+{
+	struct xlend_counts *c = &b->counts;
+	unsigned int i, n = to - from;
+	unsigned long slot = base + first;
+
+	bitmap_set(b->lent, base + from, n);
+	WRITE_ONCE(b->nr_lent, b->nr_lent + n);
+	c->lends += n;
+	c->around += n - (end - first);
+	for_each_set_bit_from(slot, b->before, base + end)
+		c->refaults++;
+	bitmap_set(b->before, base + from, n);
+	for (i = from; i < to; i++)
+		if (p->frame[i] & XENMEM_LEND_WRITE)
+			__set_bit(base + i, b->writable);
+}
+
 /* Slots [from, to) of the pages, without a gap, by one hypercall. */
 static void xlend_lend_run(struct xlend_books *b, unsigned long base,
 			   unsigned int from, unsigned int to,
@@ -240,6 +278,14 @@ static void xlend_lend_run(struct xlend_books *b, unsigned long base,
 	c->lend_calls++;
 	trace_xen_lend_lend(b->domid, b->serial, base + from, to - from,
 			    p->frame + from, answers && turn->answered, rc);
+
+	if (!rc && xlend_lent_anew(b, base, from, to, p)) {
+		unsigned int first = clamp(target, from, to);
+		unsigned int end = clamp(target + nr_targets, from, to);
+
+		xlend_note_run(b, base, from, to, first, end, p);
+		return;
+	}
 
 	for (i = from; i < to; i++) {
 		bool rw = p->frame[i] & XENMEM_LEND_WRITE;

@@ -10,7 +10,6 @@
 #include <linux/memremap.h>
 #include <linux/mm.h>
 #include <linux/pgtable.h>
-#include <linux/swap.h>
 #include <linux/userfaultfd_k.h>
 
 #include <xen/lenddev.h>
@@ -82,43 +81,6 @@ int xlend_page_check(unsigned long pfn, u64 *frame)
 	if (!is_zero_pfn(pfn) && PageReserved(page))
 		return LENDDEV_REASON_FOREIGN;
 	return xlend_hc_frame(pfn, frame) ? LENDDEV_REASON_FOREIGN : 0;
-}
-
-/**
- * xlend_page_mark - before the guest may write to a page
- * @page: the page
- *
- * A write by the guest does not make the host's page table entry dirty, and a
- * writable entry need not be: reclaim would drop the page with what the guest
- * wrote.  File pages that are written back are write-protected, with a notifier
- * call, when they are cleaned, so their writable entries are dirty.
- *
- * Context: process, with the books.
- */
-void xlend_page_mark(struct page *page)
-{
-	struct folio *folio = page_folio(page);
-
-	if (folio_test_anon(folio) || folio_test_swapbacked(folio))
-		folio_mark_dirty(folio);
-}
-
-/**
- * xlend_page_dirty - whether lending it for writing changes nothing for Linux
- * @page: the page
- *
- * A neighbour that the guest has not asked for, let alone for writing, must not
- * be written to swap for that.
- *
- * Context: any in which the page cannot go away.
- */
-bool xlend_page_dirty(struct page *page)
-{
-	struct folio *folio = page_folio(page);
-
-	if (folio_test_anon(folio) || folio_test_swapbacked(folio))
-		return folio_test_dirty(folio);
-	return true;
 }
 
 /**

@@ -46,7 +46,7 @@ static void xlend_see(struct xlend_seen *seen, unsigned long pfn, bool write,
 	seen->pfn = pfn;
 	/* An entry that is dirty is not cleaned without an invalidation. */
 	seen->writable = seen->there && write &&
-			 (dirty || xlend_page_dirty(pfn_to_page(pfn)));
+			 (dirty || xlend_page_dirty(page_folio(pfn_to_page(pfn))));
 }
 
 /* Entries of [addr, addr + nr pages), which have one table.  False: no table. */

@@ -58,8 +58,7 @@ static int xlend_lend_locked(struct xlend_window *w, unsigned long base,
 	for (i = 0; i < nr; i++) {
 		bool is_target = i - target < what->nr;
 		unsigned long hpfn = s->pfns[i];
-		struct page *page;
-		bool rw;
+		struct folio *folio;
 		int err = LENDDEV_REASON_UNMAPPED;
 
 		p->lend[i] = false;
@@ -78,16 +77,18 @@ static int xlend_lend_locked(struct xlend_window *w, unsigned long base,
 			}
 			continue;
 		}
-		page = hmm_pfn_to_page(hpfn);
-		rw = (hpfn & HMM_PFN_WRITE) &&
-		     (w->flags & LENDDEV_WINDOW_WRITE) &&
-		     ((is_target && (what->write || what->turn)) ||
-		      xlend_page_dirty(page));
 		p->lend[i] = true;
-		if (rw) {
+		folio = page_folio(hmm_pfn_to_page(hpfn));
+		/* The guest's use does not make it look used. */
+		if (is_target && !is_zero_pfn(hpfn & ~HMM_PFN_FLAGS))
+			folio_mark_accessed(folio);
+		if ((hpfn & HMM_PFN_WRITE) &&
+		    (w->flags & LENDDEV_WINDOW_WRITE) &&
+		    ((is_target && (what->write || what->turn)) ||
+		     xlend_page_dirty(folio))) {
 			p->frame[i] |= XENMEM_LEND_WRITE;
 			/* Before the guest can write. */
-			xlend_page_mark(page);
+			xlend_page_mark(folio);
 		}
 	}
 
@@ -95,16 +96,10 @@ static int xlend_lend_locked(struct xlend_window *w, unsigned long base,
 			 what->turn);
 
 	for (i = 0; i < nr_targets; i++) {
-		int err = xlend_page_reason(p->status[target + i]);
-		unsigned long hpfn = s->pfns[target + i];
-
-		if (err) {
-			rc = err;
+		if (p->status[target + i]) {
+			rc = xlend_page_reason(p->status[target + i]);
 			break;
 		}
-		/* The guest's use does not make it look used. */
-		if (!is_zero_pfn(hpfn & ~HMM_PFN_FLAGS))
-			folio_mark_accessed(page_folio(hmm_pfn_to_page(hpfn)));
 	}
 	what->done = i;
 	return i ? 0 : rc;
@@ -124,7 +119,7 @@ static int xlend_access_locked(unsigned long hpfn, bool write,
 		return rc;
 	page = hmm_pfn_to_page(hpfn);
 	if (write)
-		xlend_page_mark(page);
+		xlend_page_mark(page_folio(page));
 
 	/* One access, which is whole if it is aligned. */
 	p = kmap_local_page(page) + acc->offset;

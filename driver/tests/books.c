@@ -60,9 +60,37 @@ static void revoke(unsigned long first, unsigned long last)
 	xlend_books_unlock(&b);
 }
 
+/* What the counts of what was lent must come to, by what changed. */
+static unsigned long miscounted(const struct xlend_books *was, unsigned long base,
+				unsigned int nr, unsigned int target,
+				unsigned int nr_targets)
+{
+	struct xlend_counts c = was->counts;
+	unsigned int i;
+
+	for (i = 0; i < nr; i++) {
+		bool is_target = i - target < nr_targets;
+		unsigned long slot = base + i;
+
+		if (!test_bit(slot, b.lent))
+			continue;
+		if (!test_bit(slot, was->lent)) {
+			c.lends++;
+			c.around += !is_target;
+			c.refaults += is_target && test_bit(slot, was->before);
+		} else if (test_bit(slot, b.writable) && !test_bit(slot, was->writable)) {
+			c.upgrades++;
+		}
+	}
+	return (c.lends != b.counts.lends) + (c.around != b.counts.around) +
+	       (c.refaults != b.counts.refaults) + (c.upgrades != b.counts.upgrades);
+}
+
 static void model(void)
 {
-	unsigned long round, leaked = 0, wrong = 0, held = 0, failed = 0, lies = 0;
+	unsigned long round, leaked = 0, wrong = 0, held = 0, failed = 0, lies = 0, counted = 0;
+	unsigned long lent[BITS_TO_LONGS(N)], writable[BITS_TO_LONGS(N)], before[BITS_TO_LONGS(N)];
+	struct xlend_books was;
 	struct xlend_pages p;
 
 	for (round = 0; round < 100000; round++) {
@@ -99,6 +127,13 @@ static void model(void)
 			fake_fail_status = -errnos[rnd(5)];
 			fake_fail_each = 1 + rnd(7);
 		}
+		memcpy(lent, b.lent, sizeof(lent));
+		memcpy(writable, b.writable, sizeof(writable));
+		memcpy(before, b.before, sizeof(before));
+		was = b;
+		was.lent = lent;
+		was.writable = writable;
+		was.before = before;
 		lend(base, nr, target, nr_targets, &p);
 		for (i = target; i < target + nr_targets; i++) {
 			failed += p.status[i] != 0;
@@ -108,10 +143,12 @@ static void model(void)
 		}
 		leaked += leaks();
 		wrong += others();
+		counted += miscounted(&was, base, nr, target, nr_targets);
 	}
 	fake_fail_rc = fake_fail_status = 0;
 	eq(leaked, 0, "in 100,000 random calls with errors nothing is lent that the books do not know of");
-	eq(wrong, 0, "... rights, counts and what was lent once are right");
+	eq(wrong, 0, "... rights, the number of lent slots and what was lent once are right");
+	eq(counted, 0, "... what was lent, around, again and for more is counted right");
 	eq(held, 0, "... and nothing of a range that was revoked");
 	eq(lies, 0, "... nothing is said to be lent that is not");
 	ok(failed > 1000, "... of all that %lu slots failed", failed);

@@ -52,6 +52,7 @@ typedef uint32_t evtchn_port_t;
 #define max(a, b)		((a) > (b) ? (a) : (b))
 #define min_t(type, a, b)	min((type)(a), (type)(b))
 #define max_t(type, a, b)	max((type)(a), (type)(b))
+#define clamp(v, lo, hi)	min(max(v, lo), hi)
 #define clamp_t(type, v, lo, hi) min_t(type, max_t(type, v, lo), hi)
 #define WARN_ON(x)		assert(!(x))
 #define BUILD_BUG_ON(x)		_Static_assert(!(x), #x)
@@ -223,6 +224,13 @@ static inline void bitmap_clear(unsigned long *map, unsigned long i,
 		WRITE_ONCE(map[i / 64], map[i / 64] & ~(1UL << (i % 64)));
 }
 
+static inline void bitmap_set(unsigned long *map, unsigned long i,
+			      unsigned long n)
+{
+	for (; n--; i++)
+		__set_bit(i, map);
+}
+
 static inline unsigned long test_find(const unsigned long *map,
 				      unsigned long end, unsigned long i,
 				      bool value)
@@ -234,6 +242,16 @@ static inline unsigned long test_find(const unsigned long *map,
 
 #define find_next_bit(map, end, i)	test_find(map, end, i, true)
 #define find_next_zero_bit(map, end, i)	test_find(map, end, i, false)
+#define for_each_set_bit_from(i, map, end) \
+	for (; i = find_next_bit(map, end, i), i < end; i++)
+
+static inline const void *memchr_inv(const void *p, int c, size_t n)
+{
+	for (const u8 *s = p; n--; s++)
+		if (*s != (u8)c)
+			return s;
+	return NULL;
+}
 
 /* --- interrupts and event channels */
 
