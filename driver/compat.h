@@ -28,6 +28,61 @@ static inline bool xlend_vma_special(struct vm_area_struct *vma)
 #endif
 }
 
+/**
+ * struct xlend_entry - an entry for memory that has no struct pages, or is
+ *                      mapped as if it had none
+ * @pfn: where it is
+ * @writable: it may be written
+ * @special: it is as its driver made it, not a copy of a private mapping's
+ * @cached: it is mapped write-back
+ */
+struct xlend_entry {
+	unsigned long pfn;
+	bool writable;
+	bool special;
+	bool cached;
+};
+
+/* Of a VM_PFNMAP mapping, with its mmap_lock.  0, or an errno: nothing there. */
+static inline int xlend_entry_at(struct vm_area_struct *vma, unsigned long addr,
+				 struct xlend_entry *e)
+{
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 12, 0)
+	struct follow_pfnmap_args args = { .vma = vma, .address = addr };
+	unsigned long uncached;
+	int rc = follow_pfnmap_start(&args);
+
+	if (rc)
+		return rc;
+	/* Without a pte it is a huge page, whose PAT bit is another one. */
+	uncached = args.ptep ? _PAGE_CACHE_MASK :
+			       _PAGE_PWT | _PAGE_PCD | _PAGE_PAT_LARGE;
+	e->pfn = args.pfn;
+	e->writable = args.writable;
+	e->special = args.special;
+	e->cached = !(pgprot_val(args.pgprot) & uncached);
+	follow_pfnmap_end(&args);
+#else
+	spinlock_t *lock;
+	pte_t *ptep, pte;
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 10, 0)
+	int rc = follow_pte(vma, addr, &ptep, &lock);
+#else
+	int rc = follow_pte(vma->vm_mm, addr, &ptep, &lock);
+#endif
+
+	if (rc)
+		return rc;
+	pte = *ptep;
+	pte_unmap_unlock(ptep, lock);
+	e->pfn = pte_pfn(pte);
+	e->writable = pte_write(pte);
+	e->special = pte_special(pte);
+	e->cached = !(pgprot_val(pte_pgprot(pte)) & _PAGE_CACHE_MASK);
+#endif
+	return 0;
+}
+
 static inline void xlend_eventfd_signal(struct eventfd_ctx *ctx)
 {
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 8, 0)

@@ -6,6 +6,7 @@
 
 #include <linux/dax.h>
 #include <linux/fs.h>
+#include <linux/hmm.h>
 #include <linux/magic.h>
 #include <linux/memremap.h>
 #include <linux/mm.h>
@@ -30,11 +31,11 @@ int xlend_page_vma(struct vm_area_struct *vma, bool write)
 	if (!vma)
 		return LENDDEV_REASON_UNMAPPED;
 
-	/*
-	 * Frames without struct pages; frames of other domains (privcmd,
-	 * gntdev); pages of which some driver thinks that it knows all users.
-	 */
-	if (vma->vm_flags & (VM_IO | VM_PFNMAP | VM_MIXEDMAP | VM_SHADOW_STACK))
+	/* Pages of which some driver thinks that it knows all users. */
+	if (vma->vm_flags & (VM_MIXEDMAP | VM_SHADOW_STACK))
+		return LENDDEV_REASON_KIND;
+	/* Only of these it can be told what is there. */
+	if ((vma->vm_flags & VM_IO) && !(vma->vm_flags & VM_PFNMAP))
 		return LENDDEV_REASON_KIND;
 	if (xlend_vma_special(vma))
 		return LENDDEV_REASON_KIND;
@@ -57,6 +58,31 @@ int xlend_page_vma(struct vm_area_struct *vma, bool write)
 	if (!(vma->vm_flags & VM_READ) || (write && !(vma->vm_flags & VM_WRITE)))
 		return LENDDEV_REASON_FORBIDDEN;
 	return 0;
+}
+
+/**
+ * xlend_page_look - what a driver has mapped, in the words of HMM
+ * @vma: VM_PFNMAP
+ * @addr: in it
+ *
+ * Such memory is its driver's: it takes it out of the mapping, with a notifier
+ * call, before it is used for anything else.  RAM can be lent, if it is cached
+ * as RAM is: the guest would have it cached, and who else has not would not see
+ * what it writes.
+ *
+ * Context: mmap_lock.
+ * Return: as of hmm_range_fault(): with HMM_PFN_VALID, and HMM_PFN_WRITE; 0 if
+ * nothing is there; HMM_PFN_ERROR for what cannot be lent.
+ */
+unsigned long xlend_page_look(struct vm_area_struct *vma, unsigned long addr)
+{
+	struct xlend_entry e;
+
+	if (xlend_entry_at(vma, addr, &e))
+		return 0;
+	if (!e.special || !e.cached || !pfn_valid(e.pfn))
+		return HMM_PFN_ERROR;
+	return e.pfn | HMM_PFN_VALID | (e.writable ? HMM_PFN_WRITE : 0);
 }
 
 /**

@@ -9,6 +9,7 @@
 #include <linux/types.h>
 
 int xlend_page_vma(struct vm_area_struct *vma, bool write);
+unsigned long xlend_page_look(struct vm_area_struct *vma, unsigned long addr);
 int xlend_page_check(unsigned long pfn, u64 *frame);
 int xlend_page_reason(int rc);
 

@@ -129,7 +129,8 @@ static bool xlend_present_lend(struct xlend_window *w, struct xlend_turn *t,
 	unsigned int i, target;
 	struct folio *folio;
 
-	if (xlend_page_vma(vma, write) || is_vm_hugetlb_page(vma))
+	if (xlend_page_vma(vma, write) || is_vm_hugetlb_page(vma) ||
+	    (vma->vm_flags & VM_PFNMAP))
 		return false;
 
 	/* Clipped to window, mapping and table. */

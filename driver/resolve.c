@@ -58,7 +58,7 @@ static int xlend_lend_locked(struct xlend_window *w, unsigned long base,
 	for (i = 0; i < nr; i++) {
 		bool is_target = i - target < what->nr;
 		unsigned long hpfn = s->pfns[i];
-		struct folio *folio;
+		bool rw;
 		int err = LENDDEV_REASON_UNMAPPED;
 
 		p->lend[i] = false;
@@ -78,18 +78,22 @@ static int xlend_lend_locked(struct xlend_window *w, unsigned long base,
 			continue;
 		}
 		p->lend[i] = true;
-		folio = page_folio(hmm_pfn_to_page(hpfn));
-		/* The guest's use does not make it look used. */
-		if (is_target && !is_zero_pfn(hpfn & ~HMM_PFN_FLAGS))
-			folio_mark_accessed(folio);
-		if ((hpfn & HMM_PFN_WRITE) &&
-		    (w->flags & LENDDEV_WINDOW_WRITE) &&
-		    ((is_target && (what->write || what->turn)) ||
-		     xlend_page_dirty(folio))) {
-			p->frame[i] |= XENMEM_LEND_WRITE;
+		rw = (hpfn & HMM_PFN_WRITE) && (w->flags & LENDDEV_WINDOW_WRITE);
+		if (!s->driver) {
+			struct folio *folio;
+
+			folio = page_folio(hmm_pfn_to_page(hpfn));
+			/* The guest's use does not make it look used. */
+			if (is_target && !is_zero_pfn(hpfn & ~HMM_PFN_FLAGS))
+				folio_mark_accessed(folio);
+			rw = rw && ((is_target && (what->write || what->turn)) ||
+				    xlend_page_dirty(folio));
 			/* Before the guest can write. */
-			xlend_page_mark(folio);
+			if (rw)
+				xlend_page_mark(folio);
 		}
+		if (rw)
+			p->frame[i] |= XENMEM_LEND_WRITE;
 	}
 
 	xlend_books_lend(&w->books, base, nr, target, nr_targets, p,
@@ -106,7 +110,7 @@ static int xlend_lend_locked(struct xlend_window *w, unsigned long base,
 }
 
 /* Access the page by value.  The same holds. */
-static int xlend_access_locked(unsigned long hpfn, bool write,
+static int xlend_access_locked(unsigned long hpfn, bool driver, bool write,
 			       struct xlend_access *acc)
 {
 	struct page *page;
@@ -118,7 +122,7 @@ static int xlend_access_locked(unsigned long hpfn, bool write,
 	if (rc)
 		return rc;
 	page = hmm_pfn_to_page(hpfn);
-	if (write)
+	if (write && !driver)
 		xlend_page_mark(page_folio(page));
 
 	/* One access, which is whole if it is aligned. */
@@ -174,12 +178,26 @@ xlend_commit(struct xlend_window *w, struct xlend_resolve *what,
 	else if (xlend_notify_retry(w, snap, base, base + nr - 1))
 		rc = XLEND_OVERTAKEN;
 	else if (what->access)
-		rc = xlend_access_locked(s->pfns[target], what->write,
-					 what->access);
+		rc = xlend_access_locked(s->pfns[target], s->driver,
+					 what->write, what->access);
 	else
 		rc = xlend_lend_locked(w, base, nr, target, what, s);
 	xlend_books_unlock(&w->books);
 	return rc;
+}
+
+/* As hmm_range_fault(), which does not look at mappings of drivers. */
+static int xlend_walk(struct vm_area_struct *vma, struct hmm_range *range,
+		      struct xlend_scratch *s)
+{
+	unsigned long addr, *hpfn = range->hmm_pfns;
+
+	s->driver = vma->vm_flags & VM_PFNMAP;
+	if (!s->driver)
+		return hmm_range_fault(range);
+	for (addr = range->start; addr < range->end; addr += PAGE_SIZE)
+		*hpfn++ = xlend_page_look(vma, addr);
+	return 0;
 }
 
 /* Why a fault ended in a bus error. */
@@ -188,6 +206,9 @@ static int xlend_bus_error(struct vm_area_struct *vma, unsigned long addr)
 	pgoff_t index = ((addr - vma->vm_start) >> PAGE_SHIFT) + vma->vm_pgoff;
 	struct inode *inode = vma->vm_file ? file_inode(vma->vm_file) : NULL;
 
+	/* Its driver has nothing there, or nothing that is this domain's. */
+	if (vma->vm_flags & VM_PFNMAP)
+		return LENDDEV_REASON_KIND;
 	if (inode && S_ISREG(inode->i_mode) &&
 	    index >= DIV_ROUND_UP(i_size_read(inode), PAGE_SIZE))
 		return LENDDEV_REASON_BEYOND;
@@ -321,7 +342,7 @@ look:
 	memset(s->pfns, 0, sizeof(s->pfns));
 	range.start = w->addr + (base << PAGE_SHIFT);
 	range.end = w->addr + (end << PAGE_SHIFT);
-	rc = hmm_range_fault(&range);
+	rc = xlend_walk(vma, &range, s);
 	if (rc) {
 		rc = rc == -EBUSY ? XLEND_OVERTAKEN : LENDDEV_REASON_KIND;
 		goto unlock;

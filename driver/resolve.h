@@ -56,10 +56,12 @@ struct xlend_resolve {
 /**
  * struct xlend_scratch - working space, too large for a stack
  * @pfns: snapshot of the page tables
+ * @driver: they are a driver's pages, of which Linux keeps no account
  * @pages: what is to be lent
  */
 struct xlend_scratch {
 	unsigned long pfns[XLEND_BATCH];
+	bool driver;
 	struct xlend_pages pages;
 };
 

@@ -49,6 +49,7 @@ struct suite {
 	X(progress, 300, 0) \
 	X(ioctl, 300, DRIVER) \
 	X(memory, 400, DRIVER) \
+	X(mover, 400, DRIVER) \
 	X(dirty, 400, DRIVER) \
 	X(process, 500, DRIVER) \
 	X(hold, 400, DRIVER) \

@@ -1,0 +1,272 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Test help: see xlmover.h.  For the lab's machine only: it trusts whoever opens it. */
+#include <linux/fs.h>
+#include <linux/highmem.h>
+#include <linux/miscdevice.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+#include <linux/version.h>
+#include <asm/set_memory.h>
+
+#include "xlmover.h"
+
+/* Offsets of the device that a buffer has to itself, in pages. */
+#define ROOM		(1UL << 20)
+
+struct place {
+	struct page *page;
+	bool combined;
+};
+
+struct buffer {
+	struct mutex lock;	/* of all below */
+	struct address_space *mapping;
+	unsigned long base;	/* its offset, in pages */
+	unsigned long nr;
+	struct place *now;
+	struct place *old;	/* poisoned, or without a page */
+	bool refuse;
+	u64 faults, moves, late;
+};
+
+static atomic_long_t rooms = ATOMIC_LONG_INIT(0), buffers = ATOMIC_LONG_INIT(0);
+
+static int place_new(struct place *p, bool combined)
+{
+	p->page = alloc_page(GFP_KERNEL | __GFP_ZERO);
+	if (!p->page)
+		return -ENOMEM;
+	p->combined = combined;
+	if (combined && set_memory_wc((unsigned long)page_address(p->page), 1)) {
+		__free_page(p->page);
+		p->page = NULL;
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+static void place_free(struct place *p)
+{
+	if (!p->page)
+		return;
+	if (p->combined)
+		set_memory_wb((unsigned long)page_address(p->page), 1);
+	__free_page(p->page);
+	p->page = NULL;
+}
+
+static void poison(struct buffer *b, unsigned long i, bool check)
+{
+	u32 *word = page_address(b->old[i].page);
+	unsigned long n;
+
+	for (n = 0; n < PAGE_SIZE / sizeof(*word); n++) {
+		if (check && READ_ONCE(word[n]) != XLMOVER_POISON)
+			b->late++;
+		WRITE_ONCE(word[n], XLMOVER_POISON);
+	}
+}
+
+static void take_out(struct buffer *b, unsigned long first, unsigned long nr)
+{
+	unmap_mapping_range(b->mapping, (loff_t)(b->base + first) << PAGE_SHIFT,
+			    (loff_t)nr << PAGE_SHIFT, 1);
+}
+
+static int move(struct buffer *b, const struct xlmover_move *m)
+{
+	unsigned long i;
+	int rc = 0;
+
+	if (m->place > XLMOVER_COMBINED || !m->nr || m->first >= b->nr ||
+	    m->nr > b->nr - m->first)
+		return -EINVAL;
+
+	take_out(b, m->first, m->nr);
+	for (i = m->first; i < m->first + m->nr; i++) {
+		struct place p;
+
+		rc = place_new(&p, m->place == XLMOVER_COMBINED);
+		if (rc)
+			break;
+		if (b->old[i].page)
+			poison(b, i, true);
+		place_free(&b->old[i]);
+		copy_page(page_address(p.page), page_address(b->now[i].page));
+		b->old[i] = b->now[i];
+		b->now[i] = p;
+		poison(b, i, false);
+		b->moves++;
+	}
+	return rc;
+}
+
+static int size(struct buffer *b, u64 nr)
+{
+	unsigned long i;
+
+	if (b->nr || !nr || nr > XLMOVER_MAX)
+		return -EINVAL;
+	b->now = kvcalloc(nr, sizeof(*b->now), GFP_KERNEL);
+	b->old = kvcalloc(nr, sizeof(*b->old), GFP_KERNEL);
+	if (!b->now || !b->old)
+		return -ENOMEM;
+	b->nr = nr;
+	for (i = 0; i < nr; i++)
+		if (place_new(&b->now[i], false))
+			return -ENOMEM;
+	return 0;
+}
+
+static void counts(struct buffer *b, struct xlmover_counts *c)
+{
+	unsigned long i;
+
+	for (i = 0; i < b->nr; i++)
+		if (b->old[i].page)
+			poison(b, i, true);
+	*c = (struct xlmover_counts){
+		.faults = b->faults,
+		.moves = b->moves,
+		.late = b->late,
+		.buffers = atomic_long_read(&buffers),
+	};
+}
+
+static long do_ioctl(struct buffer *b, unsigned int cmd, void __user *arg)
+{
+	struct xlmover_move m;
+	struct xlmover_counts c;
+	u64 v;
+
+	switch (cmd) {
+	case XLMOVER_SIZE:
+		return copy_from_user(&v, arg, sizeof(v)) ? -EFAULT :
+							    size(b, v);
+	case XLMOVER_MOVE:
+		return copy_from_user(&m, arg, sizeof(m)) ? -EFAULT :
+							    move(b, &m);
+	case XLMOVER_COUNTS:
+		counts(b, &c);
+		return copy_to_user(arg, &c, sizeof(c)) ? -EFAULT : 0;
+	case XLMOVER_REFUSE:
+		if (copy_from_user(&v, arg, sizeof(v)))
+			return -EFAULT;
+		b->refuse = v;
+		if (v && b->nr)
+			take_out(b, 0, b->nr);
+		return 0;
+	}
+	return -ENOTTY;
+}
+
+static long mover_ioctl(struct file *f, unsigned int cmd, unsigned long arg)
+{
+	struct buffer *b = f->private_data;
+	long rc;
+
+	mutex_lock(&b->lock);
+	rc = do_ioctl(b, cmd, (void __user *)arg);
+	mutex_unlock(&b->lock);
+	return rc;
+}
+
+static vm_fault_t mover_fault(struct vm_fault *vmf)
+{
+	struct vm_area_struct *vma = vmf->vma;
+	struct buffer *b = vma->vm_private_data;
+	unsigned long i = vmf->pgoff - b->base;
+	vm_fault_t rc = VM_FAULT_SIGBUS;
+
+	mutex_lock(&b->lock);
+	b->faults++;
+	if (i < b->nr && !b->refuse) {
+		pgprot_t prot = vma->vm_page_prot;
+
+		if (b->now[i].combined)
+			prot = pgprot_writecombine(prot);
+		rc = vmf_insert_pfn_prot(vma, vmf->address,
+					 page_to_pfn(b->now[i].page), prot);
+	}
+	mutex_unlock(&b->lock);
+	return rc;
+}
+
+static const struct vm_operations_struct vm_ops = {
+	.fault = mover_fault,
+};
+
+static int mover_mmap(struct file *f, struct vm_area_struct *vma)
+{
+	struct buffer *b = f->private_data;
+	unsigned long flags = VM_PFNMAP | VM_IO | VM_DONTEXPAND | VM_DONTDUMP;
+
+	if (vma->vm_pgoff || vma_pages(vma) > b->nr)
+		return -EINVAL;
+	if (!(vma->vm_flags & VM_SHARED))
+		return vma_pages(vma) == 1 ?
+		       remap_pfn_range(vma, vma->vm_start,
+				       page_to_pfn(b->now[0].page), PAGE_SIZE,
+				       vma->vm_page_prot) : -EINVAL;
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 3, 0)
+	vm_flags_set(vma, flags);
+#else
+	vma->vm_flags |= flags;
+#endif
+	vma->vm_pgoff = b->base;
+	vma->vm_private_data = b;
+	vma->vm_ops = &vm_ops;
+	return 0;
+}
+
+static int mover_open(struct inode *inode, struct file *f)
+{
+	struct buffer *b = kzalloc(sizeof(*b), GFP_KERNEL);
+
+	if (!b)
+		return -ENOMEM;
+	mutex_init(&b->lock);
+	b->mapping = f->f_mapping;
+	b->base = atomic_long_inc_return(&rooms) * ROOM;
+	atomic_long_inc(&buffers);
+	f->private_data = b;
+	return 0;
+}
+
+static int mover_release(struct inode *inode, struct file *f)
+{
+	struct buffer *b = f->private_data;
+	unsigned long i;
+
+	for (i = 0; i < b->nr; i++) {
+		place_free(&b->now[i]);
+		place_free(&b->old[i]);
+	}
+	kvfree(b->now);
+	kvfree(b->old);
+	kfree(b);
+	atomic_long_dec(&buffers);
+	return 0;
+}
+
+static const struct file_operations fops = {
+	.owner = THIS_MODULE,
+	.open = mover_open,
+	.release = mover_release,
+	.unlocked_ioctl = mover_ioctl,
+	.mmap = mover_mmap,
+};
+
+static struct miscdevice dev = {
+	.minor = MISC_DYNAMIC_MINOR,
+	.name = "xlmover",
+	.fops = &fops,
+	.mode = 0600,
+};
+
+module_misc_device(dev);
+
+MODULE_DESCRIPTION("Buffers that move, for tests of memory lending");
+MODULE_LICENSE("GPL");
