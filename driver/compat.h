@@ -63,7 +63,7 @@ static inline int xlend_entry_at(struct vm_area_struct *vma, unsigned long addr,
 	e->cached = !(pgprot_val(args.pgprot) & uncached);
 	follow_pfnmap_end(&args);
 #else
-	spinlock_t *lock;
+	spinlock_t *lock; /* of the page table */
 	pte_t *ptep, pte;
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 10, 0)
 	int rc = follow_pte(vma, addr, &ptep, &lock);

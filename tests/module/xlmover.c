@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Test help: see xlmover.h.  For the lab's machine only: it trusts whoever opens it. */
+#include <linux/bits.h>
 #include <linux/fs.h>
 #include <linux/highmem.h>
 #include <linux/miscdevice.h>
@@ -13,7 +14,7 @@
 #include "xlmover.h"
 
 /* Offsets of the device that a buffer has to itself, in pages. */
-#define ROOM		(1UL << 20)
+#define ROOM		BIT(20)
 
 struct place {
 	struct page *page;
