@@ -136,42 +136,45 @@ static void counts(struct buffer *b, struct xlmover_counts *c)
 	};
 }
 
-static long do_ioctl(struct buffer *b, unsigned int cmd, void __user *arg)
-{
-	struct xlmover_move m;
-	struct xlmover_counts c;
-	u64 v;
-
-	switch (cmd) {
-	case XLMOVER_SIZE:
-		return copy_from_user(&v, arg, sizeof(v)) ? -EFAULT :
-							    size(b, v);
-	case XLMOVER_MOVE:
-		return copy_from_user(&m, arg, sizeof(m)) ? -EFAULT :
-							    move(b, &m);
-	case XLMOVER_COUNTS:
-		counts(b, &c);
-		return copy_to_user(arg, &c, sizeof(c)) ? -EFAULT : 0;
-	case XLMOVER_REFUSE:
-		if (copy_from_user(&v, arg, sizeof(v)))
-			return -EFAULT;
-		b->refuse = v;
-		if (v && b->nr)
-			take_out(b, 0, b->nr);
-		return 0;
-	}
-	return -ENOTTY;
-}
-
+/* Faults take the lock, with mmap_lock: no user memory is touched under it. */
 static long mover_ioctl(struct file *f, unsigned int cmd, unsigned long arg)
 {
 	struct buffer *b = f->private_data;
-	long rc;
+	void __user *user = (void __user *)arg;
+	struct xlmover_counts c;
+	struct xlmover_move m;
+	long rc = 0;
+	u64 v;
 
-	mutex_lock(&b->lock);
-	rc = do_ioctl(b, cmd, (void __user *)arg);
-	mutex_unlock(&b->lock);
-	return rc;
+	switch (cmd) {
+	case XLMOVER_MOVE:
+		if (copy_from_user(&m, user, sizeof(m)))
+			return -EFAULT;
+		mutex_lock(&b->lock);
+		rc = move(b, &m);
+		mutex_unlock(&b->lock);
+		return rc;
+	case XLMOVER_COUNTS:
+		mutex_lock(&b->lock);
+		counts(b, &c);
+		mutex_unlock(&b->lock);
+		return copy_to_user(user, &c, sizeof(c)) ? -EFAULT : 0;
+	case XLMOVER_SIZE:
+	case XLMOVER_REFUSE:
+		if (copy_from_user(&v, user, sizeof(v)))
+			return -EFAULT;
+		mutex_lock(&b->lock);
+		if (cmd == XLMOVER_SIZE) {
+			rc = size(b, v);
+		} else {
+			b->refuse = v;
+			if (v && b->nr)
+				take_out(b, 0, b->nr);
+		}
+		mutex_unlock(&b->lock);
+		return rc;
+	}
+	return -ENOTTY;
 }
 
 static vm_fault_t mover_fault(struct vm_fault *vmf)
