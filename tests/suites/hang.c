@@ -45,14 +45,19 @@ static pid_t lender(uint32_t domid, int fd, unsigned policy, int *say)
 	pid = fork();
 	if (!pid) {
 		uint8_t *span = span_new(PAGES * PAGE);
-		int id;
+		int id, i;
 
 		if (fd < 0)
 			fd = drv_borrower(drv_open(), domid, GUEST_WINDOW, 1UL << 30, 0);
 		close(to[1]);
 		if (fd < 0 || fuse_span(span))
 			_exit(80);
-		id = drv_window(fd, GUEST_WINDOW, PAGES * PAGE, span, LENDDEV_WINDOW_WRITE, policy, 0);
+		/* a process that was killed just now has still to close its descriptor, and its window is in the way until then */
+		for (i = 0, id = -EEXIST; i < 1000 && id == -EEXIST; i++) {
+			id = drv_window(fd, GUEST_WINDOW, PAGES * PAGE, span, LENDDEV_WINDOW_WRITE, policy, 0);
+			if (id == -EEXIST)
+				usleep(10000);
+		}
 		if (id <= 0 || write(from[1], "r", 1) != 1)
 			_exit(81);
 		while (read(to[0], &c, 1) == 1)
