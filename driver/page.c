@@ -80,7 +80,8 @@ unsigned long xlend_page_look(struct vm_area_struct *vma, unsigned long addr)
 
 	if (xlend_entry_at(vma, addr, &e))
 		return 0;
-	if (!e.special || !e.cached || !pfn_valid(e.pfn))
+	if (!e.special || !e.cached || !pfn_valid(e.pfn) ||
+	    PageReserved(pfn_to_page(e.pfn)))
 		return HMM_PFN_ERROR;
 	return e.pfn | HMM_PFN_VALID | (e.writable ? HMM_PFN_WRITE : 0);
 }
