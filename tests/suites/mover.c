@@ -7,7 +7,6 @@
 #include "drv.h"
 #include "../module/xlmover.h"
 #include <pthread.h>
-#include <sys/syscall.h>
 #include <linux/udmabuf.h>
 
 #define PAGES	64
