@@ -501,6 +501,8 @@ static void policies(void)
 	ok(gtrap(g, 0) != NO_TRAP || !memcmp((void *)g->mb->data, ones, 16), "ones: a 16-byte load reads ones (or faults)");
 	gop(g, 0, GOP_RMW, RMW_XADD, W(33), 8, 1);
 	ok(gtrap(g, 0) != NO_TRAP || gret(g, 0, 0) == ~0UL, "ones: LOCK xadd reads ones");
+	gop(g, 0, GOP_SIMD, SIMD_FXSAVE, W(33));
+	eq(gtrap(g, 0), 13, "ones: #GP for what Xen cannot emulate (fxsave)");
 	gop(g, 0, GOP_STRING, STR_MOVSQ_ONE, W(34), W(35));
 	ok(gtrap(g, 0) == NO_TRAP, "ones: movsq between two such slots ends");
 	gop(g, 0, GOP_STRING, STR_STOSQ, W(34), 5, 16);
