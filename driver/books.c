@@ -64,7 +64,9 @@ int xlend_books_init(struct xlend_books *b, domid_t domid, u64 serial,
 			       GFP_KERNEL_ACCOUNT);
 	b->before = kvcalloc(BITS_TO_LONGS(nr), sizeof(long),
 			     GFP_KERNEL_ACCOUNT);
-	if (!b->lent || !b->writable || !b->before)
+	b->device = kvcalloc(BITS_TO_LONGS(nr), sizeof(long),
+			     GFP_KERNEL_ACCOUNT);
+	if (!b->lent || !b->writable || !b->before || !b->device)
 		return -ENOMEM;
 
 	/* Let lockdep know, without waiting for memory to be short. */
@@ -86,6 +88,7 @@ void xlend_books_free(struct xlend_books *b)
 	kvfree(b->lent);
 	kvfree(b->writable);
 	kvfree(b->before);
+	kvfree(b->device);
 }
 
 static void xlend_books_take(struct xlend_books *b)
@@ -235,6 +238,26 @@ static bool xlend_lent_anew(const struct xlend_books *b, unsigned long base,
 	       find_next_bit(b->lent, base + to, base + from) == base + to;
 }
 
+/* Where a slot's page is, which was lent anew: in a device or in RAM. */
+static void xlend_note_place(struct xlend_books *b, unsigned long slot,
+			     u64 frame)
+{
+	bool device = frame & XENMEM_LEND_MMIO;
+
+	if (likely(!device && !b->devices))
+		return;
+	b->devices = true;
+	if (test_bit(slot, b->device) == device)
+		return;
+	__change_bit(slot, b->device);
+	if (!test_bit(slot, b->before))
+		return;
+	if (device)
+		b->counts.to_device++;
+	else
+		b->counts.to_ram++;
+}
+
 /* Note them all at once; those of [first, end) matter. */
 static void xlend_note_run(struct xlend_books *b, unsigned long base,
 			   unsigned int from, unsigned int to,
@@ -251,10 +274,12 @@ static void xlend_note_run(struct xlend_books *b, unsigned long base,
 	c->around += n - (end - first);
 	for_each_set_bit_from(slot, b->before, base + end)
 		c->refaults++;
-	bitmap_set(b->before, base + from, n);
-	for (i = from; i < to; i++)
+	for (i = from; i < to; i++) {
 		if (p->frame[i] & XENMEM_LEND_WRITE)
 			__set_bit(base + i, b->writable);
+		xlend_note_place(b, base + i, p->frame[i]);
+	}
+	bitmap_set(b->before, base + from, n);
 }
 
 /* Slots [from, to) of the pages, without a gap, by one hypercall. */
@@ -299,6 +324,7 @@ static void xlend_lend_run(struct xlend_books *b, unsigned long base,
 				WRITE_ONCE(b->nr_lent, b->nr_lent + 1);
 				c->lends++;
 				c->around += !is_target;
+				xlend_note_place(b, slot, p->frame[i]);
 				if (__test_and_set_bit(slot, b->before))
 					c->refaults += is_target;
 			} else if (rw && !test_bit(slot, b->writable)) {

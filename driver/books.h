@@ -33,6 +33,8 @@ struct xlend_turn;
  * @around: slots lent that were not the target
  * @upgrades: slots that became writable
  * @refaults: targets that had been lent before
+ * @to_device: slots lent as MMIO that had been RAM when lent last
+ * @to_ram: the other way
  * @revokes: slots revoked
  * @revoke_calls: hypercalls for it
  * @revoke_total_ns: time in them
@@ -45,6 +47,8 @@ struct xlend_counts {
 	u64 around;
 	u64 upgrades;
 	u64 refaults;
+	u64 to_device;
+	u64 to_ram;
 	u64 revokes;
 	u64 revoke_calls;
 	u64 revoke_total_ns;
@@ -66,6 +70,8 @@ struct xlend_counts {
  * @lent: clear means not lent in Xen
  * @writable: lent for writing
  * @before: was lent once
+ * @device: when it was lent last it was MMIO
+ * @devices: some bit of @device has been set
  * @counts: see there
  */
 struct xlend_books {
@@ -81,6 +87,8 @@ struct xlend_books {
 	unsigned long *lent;
 	unsigned long *writable;
 	unsigned long *before;
+	unsigned long *device;
+	bool devices;
 	struct xlend_counts counts;
 };
 

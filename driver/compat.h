@@ -34,13 +34,13 @@ static inline bool xlend_vma_special(struct vm_area_struct *vma)
  * @pfn: where it is
  * @writable: it may be written
  * @special: it is as its driver made it, not a copy of a private mapping's
- * @cached: it is mapped write-back
+ * @cache: how it is cached, as a page table entry of 4 KiB would say it
  */
 struct xlend_entry {
 	unsigned long pfn;
 	bool writable;
 	bool special;
-	bool cached;
+	unsigned long cache;
 };
 
 /* Of a VM_PFNMAP mapping, with its mmap_lock.  0, or an errno: nothing there. */
@@ -49,18 +49,17 @@ static inline int xlend_entry_at(struct vm_area_struct *vma, unsigned long addr,
 {
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 12, 0)
 	struct follow_pfnmap_args args = { .vma = vma, .address = addr };
-	unsigned long uncached;
 	int rc = follow_pfnmap_start(&args);
 
 	if (rc)
 		return rc;
 	/* Without a pte it is a huge page, whose PAT bit is another one. */
-	uncached = args.ptep ? _PAGE_CACHE_MASK :
-			       _PAGE_PWT | _PAGE_PCD | _PAGE_PAT_LARGE;
+	if (!args.ptep)
+		args.pgprot = pgprot_large_2_4k(args.pgprot);
 	e->pfn = args.pfn;
 	e->writable = args.writable;
 	e->special = args.special;
-	e->cached = !(pgprot_val(args.pgprot) & uncached);
+	e->cache = pgprot_val(args.pgprot) & _PAGE_CACHE_MASK;
 	follow_pfnmap_end(&args);
 #else
 	spinlock_t *lock; /* of the page table */
@@ -78,7 +77,7 @@ static inline int xlend_entry_at(struct vm_area_struct *vma, unsigned long addr,
 	e->pfn = pte_pfn(pte);
 	e->writable = pte_write(pte);
 	e->special = pte_special(pte);
-	e->cached = !(pgprot_val(pte_pgprot(pte)) & _PAGE_CACHE_MASK);
+	e->cache = pgprot_val(pte_pgprot(pte)) & _PAGE_CACHE_MASK;
 #endif
 	return 0;
 }

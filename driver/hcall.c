@@ -79,6 +79,19 @@ static int xlend_op(struct xen_mem_lend *op)
 	return HYPERVISOR_memory_op(XENMEM_lend, op);
 }
 
+static u32 xlend_features __ro_after_init;
+
+/**
+ * xlend_hc_has - whether Xen can do that
+ * @features: XENMEM_LEND_HAS_*
+ *
+ * Context: any, after xlend_hc_probe().
+ */
+bool xlend_hc_has(u32 features)
+{
+	return (xlend_features & features) == features;
+}
+
 /**
  * xlend_hc_probe - ask whether this hypervisor can lend
  * @info: filled in
@@ -97,8 +110,10 @@ int xlend_hc_probe(struct xen_mem_lend_info *info)
 	if (!xen_domain())
 		return -ENODEV;
 	rc = xlend_op(&op);
-	if (!rc)
+	if (!rc) {
 		*info = op.u.info;
+		xlend_features = info->features;
+	}
 	return rc;
 }
 
@@ -122,6 +137,33 @@ int xlend_hc_frame(unsigned long pfn, u64 *frame)
 	if (mfn == INVALID_P2M_ENTRY ||
 	    (mfn & (FOREIGN_FRAME_BIT | IDENTITY_FRAME_BIT)) ||
 	    (mfn & ~XENMEM_LEND_FRAME_MASK))
+		return -EPERM;
+	*frame = mfn;
+	return 0;
+}
+
+/**
+ * xlend_hc_frame_mmio - what the hypervisor calls a page of a device's memory
+ * @pfn: a page frame, of which a driver's mapping says that it is that
+ * @frame: set
+ *
+ * In a PV domain device memory has the machine's numbers, and so have foreign
+ * frames that lie beyond all of our own: Xen knows which is which.
+ *
+ * Return: 0, or -EPERM if it is none.
+ */
+int xlend_hc_frame_mmio(unsigned long pfn, u64 *frame)
+{
+	unsigned long mfn = pfn;
+
+	if (xen_pv_domain()) {
+		mfn = __pfn_to_mfn(pfn);
+		if (mfn == INVALID_P2M_ENTRY || (mfn & FOREIGN_FRAME_BIT) ||
+		    !(mfn & IDENTITY_FRAME_BIT))
+			return -EPERM;
+		mfn &= ~IDENTITY_FRAME_BIT;
+	}
+	if (mfn & ~XENMEM_LEND_FRAME_MASK)
 		return -EPERM;
 	*frame = mfn;
 	return 0;

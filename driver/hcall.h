@@ -61,7 +61,9 @@ struct xlend_ioreq {
 #define XLEND_NO_ANSWER		UINT_MAX
 
 int xlend_hc_probe(struct xen_mem_lend_info *info);
+bool xlend_hc_has(u32 features);
 int xlend_hc_frame(unsigned long pfn, u64 *frame);
+int xlend_hc_frame_mmio(unsigned long pfn, u64 *frame);
 int xlend_hc_create(domid_t domid, u16 server, u64 gfn, u64 nr, u64 *handle);
 int xlend_hc_destroy(domid_t domid, u64 handle);
 int xlend_hc_lend(domid_t domid, u64 handle, u64 first, unsigned int nr,

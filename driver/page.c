@@ -60,29 +60,54 @@ int xlend_page_vma(struct vm_area_struct *vma, bool write)
 	return 0;
 }
 
+/* The memory type that an entry names, as the hypervisor wants it. */
+static bool xlend_page_cache(unsigned long cache, u64 *type)
+{
+	if (cache == cachemode2protval(_PAGE_CACHE_MODE_WB))
+		*type = XENMEM_LEND_WB;
+	/* Before WC: without a PAT that is the same. */
+	else if (cache == cachemode2protval(_PAGE_CACHE_MODE_UC_MINUS) ||
+		 cache == cachemode2protval(_PAGE_CACHE_MODE_UC))
+		*type = XENMEM_LEND_UC;
+	else if (cache == cachemode2protval(_PAGE_CACHE_MODE_WC))
+		*type = XENMEM_LEND_WC;
+	else
+		return false;
+	return *type == XENMEM_LEND_WB || xlend_hc_has(XENMEM_LEND_HAS_CACHE);
+}
+
 /**
  * xlend_page_look - what a driver has mapped, in the words of HMM
  * @vma: VM_PFNMAP
  * @addr: in it
+ * @how: set to XENMEM_LEND_MMIO and the memory type, if it can be lent
  *
  * Such memory is its driver's: it takes it out of the mapping, with a notifier
- * call, before it is used for anything else.  RAM can be lent, if it is cached
- * as RAM is: the guest would have it cached, and who else has not would not see
- * what it writes.
+ * call, before it is used for anything else.  The guest is to reach it as the
+ * same type of memory: it would not see what passes by its caches.
  *
  * Context: mmap_lock.
  * Return: as of hmm_range_fault(): with HMM_PFN_VALID, and HMM_PFN_WRITE; 0 if
  * nothing is there; HMM_PFN_ERROR for what cannot be lent.
  */
-unsigned long xlend_page_look(struct vm_area_struct *vma, unsigned long addr)
+unsigned long xlend_page_look(struct vm_area_struct *vma, unsigned long addr,
+			      u64 *how)
 {
 	struct xlend_entry e;
 
+	*how = 0;
 	if (xlend_entry_at(vma, addr, &e))
 		return 0;
-	if (!e.special || !e.cached || !pfn_valid(e.pfn) ||
-	    PageReserved(pfn_to_page(e.pfn)))
+	if (!e.special || (e.pfn & HMM_PFN_FLAGS) ||
+	    !xlend_page_cache(e.cache, how))
 		return HMM_PFN_ERROR;
+	/* Holes between RAM have struct pages, too, which say so. */
+	if (!pfn_valid(e.pfn) || PageReserved(pfn_to_page(e.pfn))) {
+		if (*how == XENMEM_LEND_WB ||
+		    !xlend_hc_has(XENMEM_LEND_HAS_MMIO))
+			return HMM_PFN_ERROR;
+		*how |= XENMEM_LEND_MMIO;
+	}
 	return e.pfn | HMM_PFN_VALID | (e.writable ? HMM_PFN_WRITE : 0);
 }
 
@@ -108,6 +133,31 @@ int xlend_page_check(unsigned long pfn, u64 *frame)
 	if (!is_zero_pfn(pfn) && PageReserved(page))
 		return LENDDEV_REASON_FOREIGN;
 	return xlend_hc_frame(pfn, frame) ? LENDDEV_REASON_FOREIGN : 0;
+}
+
+/**
+ * xlend_page_check_driver - the same for what xlend_page_look() found
+ * @pfn: of the page
+ * @how: as it was set then
+ * @frame: set to what the hypervisor calls it, and how it is to be lent
+ *
+ * Whether it is the device's memory of a device of ours Xen knows.
+ *
+ * Context: any in which the mapping cannot change.
+ * Return: 0 or LENDDEV_REASON_*.
+ */
+int xlend_page_check_driver(unsigned long pfn, u64 how, u64 *frame)
+{
+	int rc;
+
+	if (!(how & XENMEM_LEND_MMIO))
+		rc = xlend_page_check(pfn, frame);
+	else
+		rc = xlend_hc_frame_mmio(pfn, frame) ? LENDDEV_REASON_FOREIGN :
+						       0;
+	if (!rc)
+		*frame |= how;
+	return rc;
 }
 
 /**

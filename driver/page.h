@@ -9,8 +9,10 @@
 #include <linux/types.h>
 
 int xlend_page_vma(struct vm_area_struct *vma, bool write);
-unsigned long xlend_page_look(struct vm_area_struct *vma, unsigned long addr);
+unsigned long xlend_page_look(struct vm_area_struct *vma, unsigned long addr,
+			      u64 *how);
 int xlend_page_check(unsigned long pfn, u64 *frame);
+int xlend_page_check_driver(unsigned long pfn, u64 how, u64 *frame);
 int xlend_page_reason(int rc);
 
 /**

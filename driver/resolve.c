@@ -64,9 +64,14 @@ static int xlend_lend_locked(struct xlend_window *w, unsigned long base,
 		p->lend[i] = false;
 		if (is_target && i - target >= nr_targets)
 			continue;
-		if ((hpfn & HMM_PFN_VALID) && !(hpfn & HMM_PFN_ERROR))
-			err = xlend_page_check(hpfn & ~HMM_PFN_FLAGS,
-					       &p->frame[i]);
+		if ((hpfn & HMM_PFN_VALID) && !(hpfn & HMM_PFN_ERROR)) {
+			unsigned long pfn = hpfn & ~HMM_PFN_FLAGS;
+
+			err = s->driver ?
+			      xlend_page_check_driver(pfn, s->how[i],
+						      &p->frame[i]) :
+			      xlend_page_check(pfn, &p->frame[i]);
+		}
 		if (err) {
 			if (is_target) {
 				/* The ones before it can be lent. */
@@ -109,8 +114,43 @@ static int xlend_lend_locked(struct xlend_window *w, unsigned long base,
 	return i ? 0 : rc;
 }
 
+/*
+ * Access a driver's page by value, by the mapping that shows it, which has the
+ * right type of memory.  It cannot go away now; nor does it have to be there.
+ */
+static int xlend_access_driver(unsigned long addr, bool write,
+			       struct xlend_access *acc)
+{
+	void __user *p = (void __user *)(addr + acc->offset);
+	int rc = -EINVAL;
+
+	pagefault_disable();
+	switch (acc->size) {
+	case 1:
+		rc = write ? put_user((u8)acc->value, (u8 __user *)p) :
+			     get_user(acc->value, (u8 __user *)p);
+		break;
+	case 2:
+		rc = write ? put_user((u16)acc->value, (u16 __user *)p) :
+			     get_user(acc->value, (u16 __user *)p);
+		break;
+	case 4:
+		rc = write ? put_user((u32)acc->value, (u32 __user *)p) :
+			     get_user(acc->value, (u32 __user *)p);
+		break;
+	case 8:
+		rc = write ? put_user(acc->value, (u64 __user *)p) :
+			     get_user(acc->value, (u64 __user *)p);
+		break;
+	}
+	pagefault_enable();
+	if (rc == -EINVAL)
+		return LENDDEV_REASON_OTHER;
+	return rc ? XLEND_OVERTAKEN : 0;
+}
+
 /* Access the page by value.  The same holds. */
-static int xlend_access_locked(unsigned long hpfn, bool driver, bool write,
+static int xlend_access_locked(unsigned long hpfn, bool write,
 			       struct xlend_access *acc)
 {
 	struct page *page;
@@ -122,7 +162,7 @@ static int xlend_access_locked(unsigned long hpfn, bool driver, bool write,
 	if (rc)
 		return rc;
 	page = hmm_pfn_to_page(hpfn);
-	if (write && !driver)
+	if (write)
 		xlend_page_mark(page_folio(page));
 
 	/* One access, which is whole if it is aligned. */
@@ -177,9 +217,12 @@ xlend_commit(struct xlend_window *w, struct xlend_resolve *what,
 		rc = LENDDEV_REASON_DEAD;
 	else if (xlend_notify_retry(w, snap, base, base + nr - 1))
 		rc = XLEND_OVERTAKEN;
-	else if (what->access)
-		rc = xlend_access_locked(s->pfns[target], s->driver,
+	else if (what->access && s->driver)
+		rc = xlend_access_driver(w->addr + (what->slot << PAGE_SHIFT),
 					 what->write, what->access);
+	else if (what->access)
+		rc = xlend_access_locked(s->pfns[target], what->write,
+					 what->access);
 	else
 		rc = xlend_lend_locked(w, base, nr, target, what, s);
 	xlend_books_unlock(&w->books);
@@ -191,12 +234,13 @@ static int xlend_walk(struct vm_area_struct *vma, struct hmm_range *range,
 		      struct xlend_scratch *s)
 {
 	unsigned long addr, *hpfn = range->hmm_pfns;
+	u64 *how = s->how;
 
 	s->driver = vma->vm_flags & VM_PFNMAP;
 	if (!s->driver)
 		return hmm_range_fault(range);
 	for (addr = range->start; addr < range->end; addr += PAGE_SIZE)
-		*hpfn++ = xlend_page_look(vma, addr);
+		*hpfn++ = xlend_page_look(vma, addr, how++);
 	return 0;
 }
 

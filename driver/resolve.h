@@ -56,11 +56,13 @@ struct xlend_resolve {
 /**
  * struct xlend_scratch - working space, too large for a stack
  * @pfns: snapshot of the page tables
+ * @how: XENMEM_LEND_MMIO and the type of memory of each; with @driver
  * @driver: they are a driver's pages, of which Linux keeps no account
  * @pages: what is to be lent
  */
 struct xlend_scratch {
 	unsigned long pfns[XLEND_BATCH];
+	u64 how[XLEND_BATCH];
 	bool driver;
 	struct xlend_pages pages;
 };

@@ -522,6 +522,8 @@ void xlend_window_stats(struct xlend_window *w, struct lenddev_stats *st)
 	st->around = w->books.counts.around;
 	st->upgrades = w->books.counts.upgrades;
 	st->refaults = w->books.counts.refaults;
+	st->to_device = w->books.counts.to_device;
+	st->to_ram = w->books.counts.to_ram;
 	st->revokes = w->books.counts.revokes;
 	st->revoke_calls = w->books.counts.revoke_calls;
 	st->revoke_max_ns = w->books.counts.revoke_max_ns;

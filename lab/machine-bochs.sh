@@ -57,7 +57,7 @@ machine_make() {
 		memory: guest=$mem, host=$mem, block_size=2048
 		romimage: file=$(tree_path "$bochs")/BIOS-bochs-latest, options=fastboot
 		vgaromimage: file=$(tree_path "$bochs")/vgabios.bin
-		pci: enabled=1, chipset=i440fx
+		pci: enabled=1, chipset=i440fx, slot1=pcivga
 		vga: extension=vbe, update_freq=1, realtime=0
 		clock: sync=none, rtc_sync=0, time0=1700000000
 		ata0: enabled=1, ioaddr1=0x1f0, ioaddr2=0x3f0, irq=14

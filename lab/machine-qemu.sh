@@ -45,6 +45,7 @@ machine_make() {
 		-device ide-hd,drive=results,bus=ide.0,model=XLRESULTS
 		-drive "file=$(inside "$log/swap.img"),format=raw,if=none,id=swap,cache=unsafe"
 		-device ide-hd,drive=swap,bus=ide.1,model=XLSWAP
+		-device bochs-display,vgamem=32M # for its memory, which is lent
 	)
 	serial=$(inside "$log/serial.log")
 	if [ "$interactive" = yes ]; then

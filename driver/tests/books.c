@@ -41,6 +41,7 @@ static unsigned long others(void)
 		bad += lent && !fake_slot[i];
 		bad += rw != !!(fake_slot[i] & XENMEM_LEND_WRITE);
 		bad += lent && !test_bit(i, b.before);
+		bad += lent && test_bit(i, b.device) != !!(fake_slot[i] & XENMEM_LEND_MMIO);
 	}
 	return bad + (n != b.nr_lent);
 }
@@ -78,18 +79,23 @@ static unsigned long miscounted(const struct xlend_books *was, unsigned long bas
 			c.lends++;
 			c.around += !is_target;
 			c.refaults += is_target && test_bit(slot, was->before);
+			if (test_bit(slot, was->before)) {
+				c.to_device += test_bit(slot, b.device) && !test_bit(slot, was->device);
+				c.to_ram += !test_bit(slot, b.device) && test_bit(slot, was->device);
+			}
 		} else if (test_bit(slot, b.writable) && !test_bit(slot, was->writable)) {
 			c.upgrades++;
 		}
 	}
 	return (c.lends != b.counts.lends) + (c.around != b.counts.around) +
-	       (c.refaults != b.counts.refaults) + (c.upgrades != b.counts.upgrades);
+	       (c.refaults != b.counts.refaults) + (c.upgrades != b.counts.upgrades) +
+	       (c.to_device != b.counts.to_device) + (c.to_ram != b.counts.to_ram);
 }
 
 static void model(void)
 {
 	unsigned long round, leaked = 0, wrong = 0, held = 0, failed = 0, lies = 0, counted = 0;
-	unsigned long lent[BITS_TO_LONGS(N)], writable[BITS_TO_LONGS(N)], before[BITS_TO_LONGS(N)];
+	unsigned long lent[BITS_TO_LONGS(N)], writable[BITS_TO_LONGS(N)], before[BITS_TO_LONGS(N)], device[BITS_TO_LONGS(N)];
 	struct xlend_books was;
 	struct xlend_pages p;
 
@@ -110,6 +116,9 @@ static void model(void)
 		for (i = 0; i < nr; i++) {
 			/* mostly the frame that is there, if one is */
 			p.frame[i] = rnd(8) ? base + i + 1000 : rnd(5000) + 1;
+			/* from some time on there are devices, too */
+			if (round > 20000 && !rnd(4))
+				p.frame[i] |= XENMEM_LEND_MMIO | XENMEM_LEND_UC;
 			if (rnd(2))
 				p.frame[i] |= XENMEM_LEND_WRITE;
 			p.lend[i] = rnd(5) || i - target < nr_targets;
@@ -134,6 +143,8 @@ static void model(void)
 		was.lent = lent;
 		was.writable = writable;
 		was.before = before;
+		memcpy(device, b.device, sizeof(device));
+		was.device = device;
 		lend(base, nr, target, nr_targets, &p);
 		for (i = target; i < target + nr_targets; i++) {
 			failed += p.status[i] != 0;
@@ -182,6 +193,19 @@ static void details(void)
 	one(5, 10);
 	eq(b.counts.refaults, 1, "lent again after a revoke: counted");
 	ok(!xlend_books_has(&b, 10, true), "... and not writable");
+
+	memset(b.device, 0, BITS_TO_LONGS(N) * sizeof(long));
+	one(6, 40);
+	eq(b.counts.to_device + b.counts.to_ram, 0, "RAM, lent for the first time: has not moved");
+	revoke(40, 40);
+	one(7 | XENMEM_LEND_MMIO | XENMEM_LEND_UC, 40);
+	eq(b.counts.to_device, 1, "then a device's memory: it has");
+	one(8 | XENMEM_LEND_MMIO | XENMEM_LEND_UC, 41);
+	revoke(40, 41);
+	one(6 | XENMEM_LEND_WC, 40);
+	eq(b.counts.to_ram, 1, "and back");
+	one(9 | XENMEM_LEND_MMIO | XENMEM_LEND_UC, 41);
+	eq(b.counts.to_device, 1, "from one place in a device to another: it has not");
 
 	/* neighbours that are lent with the same rights are left out */
 	for (i = 0; i < 16; i++) {

@@ -113,7 +113,7 @@ int xlend_hc_lend(domid_t domid, u64 handle, u64 first, unsigned int nr,
 		if (!fake_fail_rc && fake_fail_status &&
 		    !((first + i) % fake_fail_each))
 			err = fake_fail_status;
-		else if (*slot && (*slot ^ frames[i]) & XENMEM_LEND_FRAME_MASK)
+		else if (*slot && (*slot ^ frames[i]) & ~XENMEM_LEND_WRITE)
 			err = -EBUSY;
 		else
 			*slot |= frames[i];

@@ -204,9 +204,16 @@ static inline bool test_bit(unsigned long i, const unsigned long *map)
 	return READ_ONCE(map[i / 64]) >> (i % 64) & 1;
 }
 
+#define likely(x) __builtin_expect(!!(x), 1)
+
 static inline void __set_bit(unsigned long i, unsigned long *map)
 {
 	WRITE_ONCE(map[i / 64], map[i / 64] | 1UL << (i % 64));
+}
+
+static inline void __change_bit(unsigned long i, unsigned long *map)
+{
+	WRITE_ONCE(map[i / 64], map[i / 64] ^ 1UL << (i % 64));
 }
 
 static inline bool __test_and_set_bit(unsigned long i, unsigned long *map)

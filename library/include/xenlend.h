@@ -368,7 +368,9 @@ struct xenlend_stats {
     uint64_t ahead;             /* absent pages brought for a sequence */
     uint64_t unused;            /* pages revoked that no vCPU had used; 0 where
                                    CPUs do not tell */
-    uint64_t reserved[11];
+    uint64_t to_device;         /* pages lent that had moved from RAM ... */
+    uint64_t to_ram;            /* ... and to it from a device's memory */
+    uint64_t reserved[9];
 };
 
 /* The window's counters.  EFAULT: stats. */

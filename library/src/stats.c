@@ -34,4 +34,6 @@ void xenlend_stats_from_kernel(struct xenlend_stats *to,
     to->interrupts = from->interrupts;
     to->ahead = from->ahead;
     to->unused = from->unused;
+    to->to_device = from->to_device;
+    to->to_ram = from->to_ram;
 }

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Test help: see xlmover.h.  For the lab's machine only: it trusts whoever opens it. */
+#include <linux/bitmap.h>
 #include <linux/bits.h>
 #include <linux/fs.h>
 #include <linux/highmem.h>
+#include <linux/io.h>
 #include <linux/miscdevice.h>
 #include <linux/mm.h>
 #include <linux/module.h>
+#include <linux/pci.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 #include <linux/version.h>
@@ -16,9 +19,13 @@
 /* Offsets of the device that a buffer has to itself, in pages. */
 #define ROOM		BIT(20)
 
+/* Of the device's memory: as much as tests need. */
+#define DEVICE_PAGES	2048
+
 struct place {
-	struct page *page;
-	bool combined;
+	void *va;		/* NULL: nowhere */
+	unsigned long pfn;
+	u32 where;
 };
 
 struct buffer {
@@ -27,22 +34,54 @@ struct buffer {
 	unsigned long base;	/* its offset, in pages */
 	unsigned long nr;
 	struct place *now;
-	struct place *old;	/* poisoned, or without a page */
+	struct place *old;	/* poisoned, or nowhere */
 	bool refuse;
 	u64 faults, moves, late;
 };
 
 static atomic_long_t rooms = ATOMIC_LONG_INIT(0), buffers = ATOMIC_LONG_INIT(0);
 
-static int place_new(struct place *p, bool combined)
+/* A device whose memory is nothing but that, if there is one. */
+static struct {
+	struct pci_dev *dev;
+	void *va;
+	unsigned long pfn;
+	unsigned long nr;
+	spinlock_t lock;	/* of the map */
+	DECLARE_BITMAP(map, DEVICE_PAGES);
+} device = { .lock = __SPIN_LOCK_UNLOCKED(device.lock) };
+
+static void *device_page(unsigned long *pfn)
 {
-	p->page = alloc_page(GFP_KERNEL | __GFP_ZERO);
-	if (!p->page)
+	void *va = NULL;
+	unsigned long i;
+
+	spin_lock(&device.lock);
+	i = find_first_zero_bit(device.map, device.nr);
+	if (i < device.nr) {
+		__set_bit(i, device.map);
+		va = device.va + i * PAGE_SIZE;
+		*pfn = device.pfn + i;
+	}
+	spin_unlock(&device.lock);
+	return va;
+}
+
+static int place_new(struct place *p, u32 where)
+{
+	p->where = where;
+	if (where == XLMOVER_DEVICE) {
+		p->va = device_page(&p->pfn);
+		return p->va ? 0 : -ENOSPC;
+	}
+	p->va = (void *)get_zeroed_page(GFP_KERNEL);
+	if (!p->va)
 		return -ENOMEM;
-	p->combined = combined;
-	if (combined && set_memory_wc((unsigned long)page_address(p->page), 1)) {
-		__free_page(p->page);
-		p->page = NULL;
+	p->pfn = page_to_pfn(virt_to_page(p->va));
+	if (where == XLMOVER_COMBINED &&
+	    set_memory_wc((unsigned long)p->va, 1)) {
+		free_page((unsigned long)p->va);
+		p->va = NULL;
 		return -ENOMEM;
 	}
 	return 0;
@@ -50,17 +89,23 @@ static int place_new(struct place *p, bool combined)
 
 static void place_free(struct place *p)
 {
-	if (!p->page)
+	if (!p->va)
 		return;
-	if (p->combined)
-		set_memory_wb((unsigned long)page_address(p->page), 1);
-	__free_page(p->page);
-	p->page = NULL;
+	if (p->where == XLMOVER_DEVICE) {
+		spin_lock(&device.lock);
+		__clear_bit(p->pfn - device.pfn, device.map);
+		spin_unlock(&device.lock);
+	} else {
+		if (p->where == XLMOVER_COMBINED)
+			set_memory_wb((unsigned long)p->va, 1);
+		free_page((unsigned long)p->va);
+	}
+	p->va = NULL;
 }
 
 static void poison(struct buffer *b, unsigned long i, bool check)
 {
-	u32 *word = page_address(b->old[i].page);
+	u32 *word = b->old[i].va;
 	unsigned long n;
 
 	for (n = 0; n < PAGE_SIZE / sizeof(*word); n++) {
@@ -81,7 +126,7 @@ static int move(struct buffer *b, const struct xlmover_move *m)
 	unsigned long i;
 	int rc = 0;
 
-	if (m->place > XLMOVER_COMBINED || !m->nr || m->first >= b->nr ||
+	if (m->place > XLMOVER_DEVICE || !m->nr || m->first >= b->nr ||
 	    m->nr > b->nr - m->first)
 		return -EINVAL;
 
@@ -89,13 +134,14 @@ static int move(struct buffer *b, const struct xlmover_move *m)
 	for (i = m->first; i < m->first + m->nr; i++) {
 		struct place p;
 
-		rc = place_new(&p, m->place == XLMOVER_COMBINED);
-		if (rc)
-			break;
-		if (b->old[i].page)
+		/* What was there is looked at, and its place is free. */
+		if (b->old[i].va)
 			poison(b, i, true);
 		place_free(&b->old[i]);
-		copy_page(page_address(p.page), page_address(b->now[i].page));
+		rc = place_new(&p, m->place);
+		if (rc)
+			break;
+		memcpy(p.va, b->now[i].va, PAGE_SIZE);
 		b->old[i] = b->now[i];
 		b->now[i] = p;
 		poison(b, i, false);
@@ -116,7 +162,7 @@ static int size(struct buffer *b, u64 nr)
 		return -ENOMEM;
 	b->nr = nr;
 	for (i = 0; i < nr; i++)
-		if (place_new(&b->now[i], false))
+		if (place_new(&b->now[i], XLMOVER_CACHED))
 			return -ENOMEM;
 	return 0;
 }
@@ -126,13 +172,14 @@ static void counts(struct buffer *b, struct xlmover_counts *c)
 	unsigned long i;
 
 	for (i = 0; i < b->nr; i++)
-		if (b->old[i].page)
+		if (b->old[i].va)
 			poison(b, i, true);
 	*c = (struct xlmover_counts){
 		.faults = b->faults,
 		.moves = b->moves,
 		.late = b->late,
 		.buffers = atomic_long_read(&buffers),
+		.room = device.nr - bitmap_weight(device.map, device.nr),
 	};
 }
 
@@ -189,10 +236,10 @@ static vm_fault_t mover_fault(struct vm_fault *vmf)
 	if (i < b->nr && !b->refuse) {
 		pgprot_t prot = vma->vm_page_prot;
 
-		if (b->now[i].combined)
+		if (b->now[i].where != XLMOVER_CACHED)
 			prot = pgprot_writecombine(prot);
-		rc = vmf_insert_pfn_prot(vma, vmf->address,
-					 page_to_pfn(b->now[i].page), prot);
+		rc = vmf_insert_pfn_prot(vma, vmf->address, b->now[i].pfn,
+					 prot);
 	}
 	mutex_unlock(&b->lock);
 	return rc;
@@ -211,9 +258,9 @@ static int mover_mmap(struct file *f, struct vm_area_struct *vma)
 		return -EINVAL;
 	if (!(vma->vm_flags & VM_SHARED))
 		return vma_pages(vma) == 1 ?
-		       remap_pfn_range(vma, vma->vm_start,
-				       page_to_pfn(b->now[0].page), PAGE_SIZE,
-				       vma->vm_page_prot) : -EINVAL;
+		       remap_pfn_range(vma, vma->vm_start, b->now[0].pfn,
+				       PAGE_SIZE, vma->vm_page_prot) :
+		       -EINVAL;
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 3, 0)
 	vm_flags_set(vma, flags);
 #else
@@ -270,7 +317,74 @@ static struct miscdevice dev = {
 	.mode = 0600,
 };
 
-module_misc_device(dev);
+/* Bochs' memory is there while it shows a picture; QEMU has no such ports. */
+static void show_picture(void)
+{
+	/* width, height, bits per pixel, enabled with all of it in a row */
+	static const u16 mode[][2] = { { 1, 1024 }, { 2, 768 }, { 3, 32 }, { 4, 0x41 } };
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(mode); i++) {
+		outw(mode[i][0], 0x1ce);
+		outw(mode[i][1], 0x1cf);
+	}
+}
+
+/* QEMU's bochs-display, or Bochs' PCI VGA: BAR 0 is memory. */
+static void device_find(void)
+{
+	struct pci_dev *d = pci_get_device(0x1234, 0x1111, NULL);
+	unsigned long half;
+	phys_addr_t at;
+
+	if (!d)
+		return;
+	if (!pci_enable_device(d)) {
+		/* The second half: the first is for whoever maps it himself. */
+		half = pci_resource_len(d, 0) / 2;
+		at = pci_resource_start(d, 0) + half;
+		device.nr = min_t(unsigned long, half >> PAGE_SHIFT,
+				  DEVICE_PAGES);
+		show_picture();
+		device.va = (void __force *)ioremap_wc(at, device.nr << PAGE_SHIFT);
+		if (device.va) {
+			device.pfn = at >> PAGE_SHIFT;
+			device.dev = d;
+			return;
+		}
+		device.nr = 0;
+		pci_disable_device(d);
+	}
+	pci_dev_put(d);
+}
+
+static void device_forget(void)
+{
+	if (!device.va)
+		return;
+	iounmap((void __iomem __force *)device.va);
+	pci_disable_device(device.dev);
+	pci_dev_put(device.dev);
+}
+
+static int __init mover_init(void)
+{
+	int rc;
+
+	device_find();
+	rc = misc_register(&dev);
+	if (rc)
+		device_forget();
+	return rc;
+}
+module_init(mover_init);
+
+static void __exit mover_exit(void)
+{
+	misc_deregister(&dev);
+	device_forget();
+}
+module_exit(mover_exit);
 
 MODULE_DESCRIPTION("Buffers that move, for tests of memory lending");
 MODULE_LICENSE("GPL");

@@ -3,8 +3,9 @@
  * Test help: buffers that move, as a GPU's driver moves them.
  *
  * An open file is a buffer; mmap() it shared, at offset 0.  Its pages are the
- * module's own, mapped without struct pages (VM_PFNMAP), and may become others
- * at any moment: they are taken out of all mappings, copied, and the old ones
+ * module's own, in RAM or in the memory of the machine's PCI device that has
+ * some, mapped without struct pages (VM_PFNMAP), and may become others at any
+ * moment: they are taken out of all mappings, copied, and the old ones
  * poisoned.  A private mapping of one page is of the first as it is then, and
  * does not follow it.
  */
@@ -20,6 +21,7 @@
 /* where pages are */
 #define XLMOVER_CACHED		0	/* in RAM, mapped write-back */
 #define XLMOVER_COMBINED	1	/* in RAM, mapped write-combining */
+#define XLMOVER_DEVICE		2	/* in a device's memory, write-combining */
 
 struct xlmover_move {
 	__u32 first;
@@ -35,12 +37,14 @@ struct xlmover_move {
  * @late: words that were written to its old pages after they had been taken out
  *        of all mappings; found when the next are, or here
  * @buffers: that there are, of whoever
+ * @room: pages that the device's memory has left
  */
 struct xlmover_counts {
 	__u64 faults;
 	__u64 moves;
 	__u64 late;
 	__u64 buffers;
+	__u64 room;
 };
 
 /* pages: once, before mmap() */

@@ -139,11 +139,12 @@ static void refused(int fd)
 		skip("memory that is mapped write-combining", "the module: %s", strerror(-n));
 	else {
 		V(2) = 5;
-		eqx(g_read(l.g, W(2)), ~0UL, "memory that is mapped write-combining is not lent");
-		ok(gave_up(LENDDEV_REASON_KIND), "... says an event");
-		err(drv_populate(l.fd, l.id, 2 * PAGE, PAGE, false, NULL), -EOPNOTSUPP, "... and populate");
-		g_read(l.g, W(12));
-		ok(lent_now(&l) > 0 && lent_now(&l) <= PAGES - 8, "... and no neighbour of it (%lu)", lent_now(&l));
+		eq(g_read(l.g, W(2)), 5, "memory that is mapped write-combining is lent");
+		g_write(l.g, W(3), 6);
+		eq(V(3), 6, "... for writing, too");
+		/* by value, which must not be by a mapping of another type */
+		gop(l.g, 0, GOP_STRING, STR_MOVSQ, W(4) + 8, GUEST_MMIO, 2);
+		eqx(*(volatile uint64_t *)(l.span + 4 * PAGE + 16), ~0UL, "... and by value");
 		err(buffer_move(fd, 0, 8, XLMOVER_CACHED), 0, "it moves to where it is cached");
 		eq(g_read(l.g, W(2)), 5, "... and is lent");
 	}
@@ -177,10 +178,46 @@ static void refused(int fd)
 	lent_map(&l, 0, PAGES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 }
 
+/* ---- to a device and back ---- */
+
+static void placed(int fd)
+{
+	struct xlmover_counts c = buffer_counts(fd);
+	unsigned round, wrong = 0;
+	struct lenddev_stats st;
+
+	at("into a device's memory and back");
+	if (c.room < 2 * PAGES) {
+		skip("a buffer in a device's memory", "the machine has no device with memory that is known here");
+		return;
+	}
+	st = drv_st(l.fd, l.id);
+	gop(l.g, 0, GOP_FILL, W(0), PAGES * PAGE, 99);
+	for (round = 0; round < 20; round++) {
+		static const unsigned place[] = { XLMOVER_DEVICE, XLMOVER_DEVICE, XLMOVER_COMBINED, XLMOVER_DEVICE, XLMOVER_CACHED };
+
+		err(buffer_move(fd, round, PAGES - 2 * round, place[round % 5]), 0, "move %u", round);
+		wrong += gop(l.g, round % 2, GOP_CHECK, W(0), PAGES * PAGE, 99 + round) != 0;
+		wrong += check_fill(l.span, PAGES * PAGE, 99 + round) != 0;
+		gop(l.g, 0, GOP_FILL, W(0), PAGES * PAGE, 100 + round);
+	}
+	eq(wrong, 0, "guest and process see the same bytes as before, wherever they are");
+	eq(buffer_counts(fd).late, 0, "nothing was written to where they had been");
+	/* rounds 0, 3, 5, 8, ... go in, 2, 4, 7, 9, ... come out */
+	ok(drv_st(l.fd, l.id).to_device - st.to_device > 100, "pages that had moved into the device are counted (%llu)",
+	   (unsigned long long)(drv_st(l.fd, l.id).to_device - st.to_device));
+	ok(drv_st(l.fd, l.id).to_ram - st.to_ram > 100, "... and those that came back (%llu)",
+	   (unsigned long long)(drv_st(l.fd, l.id).to_ram - st.to_ram));
+	buffer_move(fd, 0, PAGES, XLMOVER_CACHED);
+}
+
 /* ---- all the time ---- */
 
 static volatile bool going;
 static uint64_t rng = 88172645463325252UL;
+
+/* Where to next, while it moves: RAM, if no device has memory. */
+static unsigned places = 1;
 
 /* Moves until told to stop; returns how often. */
 static void *mover(void *arg)
@@ -196,7 +233,7 @@ static void *mover(void *arg)
 		rng ^= rng << 17;
 		first = rng % PAGES;
 		nr = n % 4 ? 1 : 1 + (rng >> 20) % (PAGES - first);
-		if (buffer_move(fd, first, nr, XLMOVER_CACHED))
+		if (buffer_move(fd, first, nr, n % places == 1 ? XLMOVER_DEVICE : XLMOVER_CACHED))
 			die("a move: %s", strerror(errno));
 		n++;
 	}
@@ -361,6 +398,10 @@ void suite_mover(void)
 	lending(fd);
 	moving(fd);
 	refused(fd);
+	placed(fd);
+	/* enough for this one, and for another lender's */
+	if (buffer_counts(fd).room >= 4 * PAGES)
+		places = 2;
 	computing(fd, false);
 	computing(fd, true);
 	killed(fd);

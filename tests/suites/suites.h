@@ -41,6 +41,8 @@ struct suite {
 	X(teardown, 400, 0) \
 	X(lender, 300, 0) \
 	X(features, 300, 0) \
+	X(mmio, 300, DRIVER) \
+	X(cache, 300, DRIVER) \
 	X(nomem, 300, LONG) \
 	X(iommu, 120, PV_ONLY | LONG) \
 	X(race, 300, 0) \

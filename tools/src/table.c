@@ -181,6 +181,8 @@ int table_totals(FILE *f, const struct window *w)
     counter(t, &bad, "  pages lent", s->lends);
     counter(t, &bad, "    with a neighbour's fault", s->around);
     counter(t, &bad, "    brought ahead of a sequence", s->ahead);
+    counter(t, &bad, "    moved from RAM to a device", s->to_device);
+    counter(t, &bad, "    moved from a device to RAM", s->to_ram);
     counter(t, &bad, "    hypercalls", s->lend_calls);
     counter(t, &bad, "  changes of the span's mappings", s->invalidations);
     counter(t, &bad, "    that made a fault try again", s->retries);

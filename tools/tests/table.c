@@ -50,7 +50,8 @@ int main(void)
     w[0].stats = (struct xenlend_stats){
         .pages_lent = 1, .faults_read = 20, .faults_write = 5, .upgrades = 4, .around = 6, .copies = 7, .lends = 18446744073709551615u,
         .lend_calls = 9, .revokes = 10, .revoke_calls = 11, .invalidations = 12, .refaults = 13, .retries = 14,
-        .errors = 15, .stalls = 16, .holds = 20, .vcpus_held = 21, .interrupts = 22, .ahead = 23, .unused = 24, .fault_max_ns = 17000000, .fault_total_ns = 25 * 12345, .revoke_max_ns = 19,
+        .errors = 15, .stalls = 16, .holds = 20, .vcpus_held = 21, .interrupts = 22, .ahead = 23, .unused = 24, .to_device = 25, .to_ram = 26,
+        .fault_max_ns = 17000000, .fault_total_ns = 25 * 12345, .revoke_max_ns = 19,
         .revoke_total_ns = 11 * 2000,
     };
     f = begin();
@@ -70,6 +71,8 @@ int main(void)
             "  pages lent                         18446744073709551615\n"
             "    with a neighbour's fault                            6\n"
             "    brought ahead of a sequence                        23\n"
+            "    moved from RAM to a device                         25\n"
+            "    moved from a device to RAM                         26\n"
             "    hypercalls                                          9\n"
             "  changes of the span's mappings                       12\n"
             "    that made a fault try again                        14\n"

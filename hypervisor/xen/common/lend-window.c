@@ -155,6 +155,7 @@ int lend_window_init(struct lend_window *w, unsigned long gfn,
 {
     w->gfn = gfn;
     w->nr = nr;
+    w->denied = nr;
     w->chunk = vzalloc(nr_chunks(w) * sizeof(*w->chunk));
 
     return w->chunk ? 0 : -ENOMEM;
@@ -238,6 +239,37 @@ uint64_t *lend_slot_alloc(struct lend_window *w, unsigned long s)
     }
 
     return lend_slot(w, s);
+}
+
+int lend_check_kind(uint64_t word, uint64_t *what)
+{
+    bool mmio = word & XENMEM_LEND_MMIO;
+
+    if ( word & ~(XENMEM_LEND_FRAME_MASK | XENMEM_LEND_CACHE_MASK |
+                  XENMEM_LEND_MMIO | XENMEM_LEND_WRITE) )
+        return -EINVAL;
+
+    *what = word & XENMEM_LEND_FRAME_MASK;
+    if ( mmio )
+        *what |= LEND_SLOT_MMIO;
+
+    switch ( word & XENMEM_LEND_CACHE_MASK )
+    {
+    case XENMEM_LEND_WB:
+        /* With EPT nothing would keep a CPU from caching a device's memory. */
+        return mmio ? -EINVAL : 0;
+
+    case XENMEM_LEND_WC:
+        *what |= LEND_SLOT_WC;
+        return 0;
+
+    case XENMEM_LEND_UC:
+        *what |= LEND_SLOT_UC;
+        return 0;
+
+    default:
+        return -EINVAL;
+    }
 }
 
 unsigned long lend_slot_next(const struct lend_window *w, unsigned long s,

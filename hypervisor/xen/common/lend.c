@@ -129,9 +129,9 @@ static unsigned long window_revoke(struct lend_window *w, unsigned long s,
 
                 if ( slot && (*slot & LEND_SLOT_REVOKING) )
                 {
-                    uint64_t frame = lend_slot_release(w, slot, &dirty);
+                    uint64_t what = lend_slot_release(w, slot, &dirty);
 
-                    arch_lend_put_frame(w->lender, frame, dirty);
+                    arch_lend_put_frame(w->lender, what, dirty);
                     w->revokes++;
                 }
             }
@@ -357,24 +357,27 @@ static int lend_batch(struct lend_window *w, unsigned long first,
                       unsigned int nr, const uint64_t *frames, int *status,
                       uint64_t *good)
 {
-    uint64_t mfn[LEND_BATCH];
-    uint64_t held = 0, used = 0, write = 0;
+    uint64_t what[LEND_BATCH];
+    uint64_t held = 0, used = 0, write = 0, any = 0;
     unsigned int i, end;
     int rc = 0;
 
     BUILD_BUG_ON(LEND_BATCH > 64);
+
+    for ( i = 0; i < nr; i++ )
+        any |= frames[i];
+
+    /* Permission is not taken away between the look at it and the entry. */
+    if ( unlikely(any & XENMEM_LEND_MMIO) )
+        read_lock(&w->lender->caps_lock);
 
     /* First of all, as it may take the lender's p2m lock. */
     for ( i = 0; i < nr; i++ )
     {
         bool writable = frames[i] & XENMEM_LEND_WRITE;
 
-        if ( frames[i] & ~(XENMEM_LEND_FRAME_MASK | XENMEM_LEND_WRITE) )
-            status[i] = -EINVAL;
-        else
-            status[i] = arch_lend_get_frame(w->lender,
-                                            frames[i] & XENMEM_LEND_FRAME_MASK,
-                                            writable, &mfn[i]);
+        status[i] = lend_check_word(frames[i], &what[i]) ?:
+                    arch_lend_get_frame(w->lender, writable, &what[i]);
         if ( !status[i] )
             held |= 1UL << i;
         if ( writable )
@@ -406,13 +409,16 @@ static int lend_batch(struct lend_window *w, unsigned long first,
             }
         }
 
-        used = arch_lend_map(w, first, nr, mfn, write, status, good);
+        used = arch_lend_map(w, first, nr, what, write, status, good);
     }
 
     spin_unlock(&w->lock);
 
+    if ( unlikely(any & XENMEM_LEND_MMIO) )
+        read_unlock(&w->lender->caps_lock);
+
     for_each_set_bit ( k, held & ~used )
-        arch_lend_put_frame(w->lender, mfn[k], false);
+        arch_lend_put_frame(w->lender, what[k], false);
 
     TRACE_TIME(TRC_MEM_LEND_LEND, w->borrower->domain_id, w->id, w->id >> 32,
                first, nr, hweight64(used));
@@ -525,6 +531,7 @@ static int lend_query(struct lend_window *w, struct xen_mem_lend_query *q)
     c.flushes = w->flushes;
     c.answers = w->answers;
     c.unused = w->unused;
+    c.mmio = w->mmio;
     spin_unlock(&w->lock);
 
     if ( copy_to_guest(buffer, (const char *)&c,
@@ -602,6 +609,7 @@ static int lend_with_window(struct xen_mem_lend *op, domid_t domid, uint64_t id,
 
 static const struct xen_mem_lend_info lend_info = {
     .version = XENMEM_LEND_VERSION,
+    .features = XENMEM_LEND_HAS_CACHE | XENMEM_LEND_HAS_MMIO,
     .max_slots = LEND_MAX_SLOTS,
     .max_windows = LEND_MAX_WINDOWS,
 };
@@ -817,10 +825,73 @@ int lend_lender_teardown(struct domain *d)
     }
 }
 
+/*
+ * All of what is lent in a window that has MMIO in it is taken back: S2 allows
+ * that, and what may be lent still comes back with the next fault.
+ */
+int lend_iomem_denied(struct domain *d, bool anew)
+{
+    struct lend_window *w;
+
+    if ( anew )
+    {
+        spin_lock(&d->lend.lock);
+        d->lend.denials++;
+        list_for_each_entry ( w, &d->lend.windows, list )
+            w->denied = 0;
+        spin_unlock(&d->lend.lock);
+    }
+
+    for ( ; ; )
+    {
+        struct lend_window *found = NULL;
+        struct domain *borrower = NULL;
+        unsigned long s = 0, denials;
+        bool mmio;
+
+        spin_lock(&d->lend.lock);
+        denials = d->lend.denials;
+        list_for_each_entry ( w, &d->lend.windows, list )
+            if ( w->denied < w->nr )
+            {
+                window_get(w);
+                /* It cannot go away with a window in the list. */
+                borrower = w->borrower;
+                get_knownalive_domain(borrower);
+                s = w->denied;
+                found = w;
+                break;
+            }
+        spin_unlock(&d->lend.lock);
+
+        if ( !found )
+            return 0;
+
+        w = found;
+        spin_lock(&w->lock);
+        mmio = w->mmio;
+        spin_unlock(&w->lock);
+
+        s = mmio ? window_revoke(w, s, w->nr) : w->nr;
+
+        spin_lock(&d->lend.lock);
+        /* Otherwise somebody starts anew, and not for nothing. */
+        if ( d->lend.denials == denials )
+            w->denied = s;
+        spin_unlock(&d->lend.lock);
+
+        window_put(w);
+        put_domain(borrower);
+
+        if ( hypercall_preempt_check() )
+            return -ERESTART;
+    }
+}
+
 static void dump_window(struct lend_window *w)
 {
-    printk("    window %#"PRIx64": gfn %#lx nr %#lx, lent %lu, of %pd%s%s\n",
-           w->id, w->gfn, w->nr, w->lent, w->lender,
+    printk("    window %#"PRIx64": gfn %#lx nr %#lx, lent %lu (MMIO %lu), of %pd%s%s\n",
+           w->id, w->gfn, w->nr, w->lent, w->mmio, w->lender,
            w->server ? lend_server(w) ? "" : ", server cannot answer"
                      : ", orphan",
            w->dead ? ", dead" : "");
@@ -830,6 +901,11 @@ static void dump_window(struct lend_window *w)
     printk("      lends %lu, upgrades %lu, revokes %lu (%lu unused), flushes %lu, answers %lu\n",
            w->lends, w->upgrades, w->revokes, w->unused, w->flushes,
            w->answers);
+
+    spin_lock(&w->lock);
+    if ( !w->dead )
+        arch_lend_dump(w);
+    spin_unlock(&w->lock);
 }
 
 static void cf_check dump_windows(unsigned char key)
@@ -850,11 +926,24 @@ static void cf_check dump_windows(unsigned char key)
 
         printk("  %pd borrows:\n", d);
 
-        /* A window that is found stays, as its domain's lock is held. */
-        spin_lock(&d->lend.lock);
-        for ( i = 0; d->lend.table && i < d->lend.table->nr; i++ )
-            dump_window(d->lend.table->window[i]);
-        spin_unlock(&d->lend.lock);
+        for ( i = 0; i < LEND_MAX_WINDOWS; i++ )
+        {
+            struct lend_window *w = NULL;
+
+            spin_lock(&d->lend.lock);
+            if ( d->lend.table && i < d->lend.table->nr )
+            {
+                w = d->lend.table->window[i];
+                window_get(w);
+            }
+            spin_unlock(&d->lend.lock);
+
+            if ( !w )
+                break;
+
+            dump_window(w);
+            window_put(w);
+        }
 
         for_each_vcpu ( d, v )
             if ( lend_pending(v) )

@@ -140,6 +140,8 @@ struct lenddev_stats {
 	__aligned_u64 interrupts;	/* faults served without a worker */
 	__aligned_u64 ahead;		/* absent pages brought for a sequence */
 	__aligned_u64 unused;		/* pages revoked that no vCPU had used */
+	__aligned_u64 to_device;	/* pages lent that had moved from RAM ... */
+	__aligned_u64 to_ram;		/* ... and to it from a device's memory */
 };
 
 /*

@@ -44,10 +44,21 @@
  * What is to be lent in one slot: a frame number as the caller uses it in
  * hypercalls (a PV domain's machine frame, a translated domain's guest frame),
  * and how.  All other bits are 0.  Set aside for later versions are 40 to 43
- * (log2 of the number of slots, for one entry of several frames), 44 to 47
- * (cache attribute) and 48 (the frame is MMIO).
+ * (log2 of the number of slots, for one entry of several frames).
+ *
+ * Without MMIO the frame is RAM, with it a device's: one that the lender has
+ * I/O memory permission for.  What is lent of that is taken back when the
+ * permission is.
+ *
+ * The memory type is to be the one by which the lender itself reaches the
+ * frame.  MMIO cannot be write-back.
  */
 #define XENMEM_LEND_FRAME_MASK      (((uint64_t)1 << 40) - 1)
+#define XENMEM_LEND_CACHE_MASK      ((uint64_t)0xf << 44)
+#define XENMEM_LEND_WB              ((uint64_t)0 << 44) /* write-back */
+#define XENMEM_LEND_WC              ((uint64_t)1 << 44) /* write-combining */
+#define XENMEM_LEND_UC              ((uint64_t)2 << 44) /* uncached */
+#define XENMEM_LEND_MMIO            ((uint64_t)1 << 48)
 #define XENMEM_LEND_WRITE           ((uint64_t)1 << 63) /* may be written */
 
 /* As many slots as are lent without a chance of preemption. */
@@ -74,10 +85,14 @@
 #define XENMEM_LEND_ANSWER_GP       1 /* give up: inject #GP */
 #define XENMEM_LEND_ANSWER_ONES     2 /* give up: read ones, drop the write */
 
+/* xen_mem_lend_info.features; unknown ones are not to be minded. */
+#define XENMEM_LEND_HAS_CACHE       (1U << 0) /* WC and UC */
+#define XENMEM_LEND_HAS_MMIO        (1U << 1) /* MMIO */
+
 /* Anybody may ask. */
 struct xen_mem_lend_info {
     uint32_t version;           /* OUT XENMEM_LEND_VERSION */
-    uint32_t features;          /* OUT none is defined in version 1 */
+    uint32_t features;          /* OUT XENMEM_LEND_HAS_* */
     uint64_t max_slots;         /* OUT most slots: of a window, and of all
                                    windows of one borrower together */
     uint32_t max_windows;       /* OUT most windows of one borrower */
@@ -149,6 +164,7 @@ struct xen_mem_lend_counters {
     uint64_t answers;           /* requests answered by XENMEM_LEND_ANSWER */
     uint64_t unused;            /* slots revoked before any vCPU had used the
                                    frame, ever; 0 where CPUs do not tell */
+    uint64_t mmio;              /* slots lent now that are MMIO */
 };
 
 struct xen_mem_lend_query {

@@ -15,6 +15,7 @@ typedef struct { int unused; } spinlock_t;
 typedef struct { int counter; } atomic_t;
 struct list_head { struct list_head *next, *prev; };
 
+#define likely(x) __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
 #define ASSERT(x) assert(x)
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))

@@ -157,8 +157,13 @@ static inline void model_revoke(struct model_range *x, unsigned long s,
 static inline void model_lend(struct model_range *x, unsigned long s,
                               struct source *src)
 {
+    static const uint64_t kinds[] = {
+        0, 0, LEND_SLOT_WC, LEND_SLOT_UC, LEND_SLOT_MMIO | LEND_SLOT_WC,
+        LEND_SLOT_MMIO | LEND_SLOT_UC,
+    };
     uint64_t frame = src->draw(src, MODEL_FRAMES) *
-                     (LEND_SLOT_FRAME / (MODEL_FRAMES - 1));
+                     (LEND_SLOT_FRAME / (MODEL_FRAMES - 1)) |
+                     kinds[src->draw(src, ARRAY_SIZE(kinds))];
     bool write = src->draw(src, 2), had = x->chunk[s / LEND_CHUNK];
     struct model_slot *ms = &x->slot[s];
     uint64_t *slot;
@@ -332,7 +337,7 @@ static inline void model_check(const struct model *m)
     for ( i = 0; i < MODEL_RANGES; i++ )
     {
         const struct model_range *x = &m->range[i];
-        unsigned long s, lent = 0;
+        unsigned long s, lent = 0, mmio = 0;
 
         if ( !x->used )
             continue;
@@ -346,13 +351,15 @@ static inline void model_check(const struct model *m)
             if ( !slot )
                 continue;
             lent += ms->lent;
+            mmio += ms->lent && (ms->frame & LEND_SLOT_MMIO);
             CHECK(!!(*slot & LEND_SLOT_LENT) == ms->lent);
             CHECK(!!(*slot & LEND_SLOT_WRITE) == ms->write);
             CHECK(!(*slot & LEND_SLOT_REVOKING));
-            CHECK((*slot & LEND_SLOT_FRAME) == (ms->lent ? ms->frame : 0));
+            CHECK((*slot & LEND_SLOT_WHAT) == (ms->lent ? ms->frame : 0));
             CHECK(slot_seq(&x->w, s) == ms->seq);
         }
         CHECK(x->w.lent == lent);
+        CHECK(x->w.mmio == mmio);
     }
 }
 

@@ -62,7 +62,7 @@ static void test_args(void)
     EXPECT(offsetof(struct xen_mem_lend_lend, inline_frames) == 48);
     EXPECT(offsetof(struct xen_mem_lend_create, window) == 24);
     EXPECT(offsetof(struct xen_mem_lend_query, counters) == 16);
-    EXPECT(sizeof(struct xen_mem_lend_counters) == 15 * 8);
+    EXPECT(sizeof(struct xen_mem_lend_counters) == 16 * 8);
 
     for ( i = 0; i < ARRAY_SIZE(ops); i++ )
     {
@@ -177,6 +177,46 @@ static void test_args(void)
     ok("lend: few frames inline, a vCPU only to answer it, one batch then");
 }
 
+static void test_words(void)
+{
+    static const struct { uint64_t word, what; int rc; } t[] = {
+        { 5, 5, 0 },
+        { XENMEM_LEND_FRAME_MASK, LEND_SLOT_FRAME, 0 },
+        { 5 | XENMEM_LEND_WRITE, 5, 0 },
+        { 5 | XENMEM_LEND_WC, 5 | LEND_SLOT_WC, 0 },
+        { 5 | XENMEM_LEND_UC | XENMEM_LEND_WRITE, 5 | LEND_SLOT_UC, 0 },
+        { 5 | XENMEM_LEND_MMIO | XENMEM_LEND_WC,
+          5 | LEND_SLOT_MMIO | LEND_SLOT_WC, 0 },
+        { 5 | XENMEM_LEND_MMIO | XENMEM_LEND_UC,
+          5 | LEND_SLOT_MMIO | LEND_SLOT_UC, 0 },
+        { 5 | XENMEM_LEND_MMIO | XENMEM_LEND_WB, 0, -EINVAL },
+    };
+    unsigned int i;
+    uint64_t what;
+
+    for ( i = 0; i < ARRAY_SIZE(t); i++ )
+    {
+        EXPECT(lend_check_word(t[i].word, &what) == t[i].rc);
+        EXPECT(t[i].rc || what == t[i].what);
+        EXPECT(t[i].rc || !(what & ~LEND_SLOT_WHAT));
+    }
+    for ( i = 3; i < 16; i++ )
+        EXPECT(lend_check_word(5 | (uint64_t)i << 44, &what) == -EINVAL);
+    for ( i = 40; i < 64; i++ )
+    {
+        uint64_t bit = (uint64_t)1 << i;
+        bool fine = bit == XENMEM_LEND_WC || bit == XENMEM_LEND_UC ||
+                    bit == XENMEM_LEND_WRITE;
+
+        EXPECT(lend_check_word(5 | bit, &what) == (fine ? 0 : -EINVAL));
+        fine |= bit == XENMEM_LEND_MMIO;
+        EXPECT(lend_check_word(5 | bit | XENMEM_LEND_MMIO | XENMEM_LEND_UC,
+                               &what) ==
+               (fine && bit != XENMEM_LEND_WC ? 0 : -EINVAL));
+    }
+    ok("memory types and MMIO: what there is, and no other bit");
+}
+
 static void test_table(void)
 {
     static struct lend_window r[LEND_MAX_WINDOWS + 1];
@@ -262,6 +302,8 @@ static void test_slots(void)
     EXPECT(lend_slot_test(s, 5, false) == LEND_SLOT_same);
     EXPECT(lend_slot_test(s, 5, true) == LEND_SLOT_upgrade);
     EXPECT(lend_slot_test(s, 6, false) == LEND_SLOT_busy);
+    EXPECT(lend_slot_test(s, 5 | LEND_SLOT_WC, false) == LEND_SLOT_busy);
+    EXPECT(lend_slot_test(s, 5 | LEND_SLOT_MMIO, true) == LEND_SLOT_busy);
     lend_slot_upgrade(s);
     EXPECT(lend_slot_test(s, 5, true) == LEND_SLOT_same);
     EXPECT(lend_slot_test(s, 5, false) == LEND_SLOT_busy);
@@ -283,6 +325,16 @@ static void test_slots(void)
     lend_slot_clear(s, true, true);
     EXPECT(lend_slot_release(&w, s, &dirty) == 5);
     EXPECT(!dirty);
+    EXPECT(!w.mmio);
+    lend_slot_fill(&w, s, 5 | LEND_SLOT_MMIO | LEND_SLOT_UC, true);
+    EXPECT(w.mmio == 1);
+    EXPECT(lend_slot_test(s, 5, true) == LEND_SLOT_busy);
+    lend_slot_clear(s, false, false);
+    EXPECT(w.mmio == 1);
+    EXPECT(lend_slot_release(&w, s, &dirty) ==
+           (5 | LEND_SLOT_MMIO | LEND_SLOT_UC));
+    EXPECT(dirty);
+    EXPECT(!w.mmio);
     window_end(&w);
     EXPECT(!allocated);
     ok("a slot's life");
@@ -395,6 +447,7 @@ int main(int argc, char **argv)
     unsigned int seeds = argc > 1 ? atoi(argv[1]) : 40;
 
     test_args();
+    test_words();
     test_table();
     test_slots();
     test_count();

@@ -44,10 +44,15 @@ struct ioreq_server;
 #define LEND_SLOT_SEQ_ONE  (1UL << 40)
 #define LEND_SLOT_UNREAD   (1UL << 56)          /* last frame: never used */
 #define LEND_SLOT_UNWRITTEN (1UL << 57)         /* last frame: never written */
-#define LEND_SLOT_DIRTY    (1UL << 60)          /* REVOKING: was writable */
+#define LEND_SLOT_MMIO     (1UL << 58)          /* a device's: no reference */
+#define LEND_SLOT_WC       (1UL << 59)          /* write-combining */
+#define LEND_SLOT_UC       (1UL << 60)          /* uncached */
 #define LEND_SLOT_REVOKING (1UL << 61)          /* cleared, reference held */
-#define LEND_SLOT_WRITE    (1UL << 62)
+#define LEND_SLOT_WRITE    (1UL << 62)          /* REVOKING: was writable */
 #define LEND_SLOT_LENT     (1UL << 63)
+/* What is lent: a frame, of which kind, and as which type of memory. */
+#define LEND_SLOT_WHAT     (LEND_SLOT_FRAME | LEND_SLOT_MMIO | \
+                            LEND_SLOT_WC | LEND_SLOT_UC)
 
 struct lend_window {
     /*
@@ -67,8 +72,14 @@ struct lend_window {
     uint64_t **chunk;
     uint64_t **old_chunk;       /* on its way out; lock */
     unsigned long lent;         /* slots LENT or REVOKING; lock */
+    unsigned long mmio;         /* ... that are MMIO; lock */
     bool dead;                  /* lends no more; lock */
     unsigned long cursor;       /* how far teardown has come; lock */
+    /*
+     * Slots from here on may be MMIO that the lender has no permission for any
+     * more; the lender's lend.lock.
+     */
+    unsigned long denied;
 
     atomic_t refcnt;
     struct list_head list;      /* of the lender's windows; its lend.lock */
@@ -106,6 +117,7 @@ struct lend_domain {
     struct lend_table *table;
     unsigned int exclusions;    /* things just being switched on; lock */
     struct list_head windows;   /* as a lender; lock */
+    unsigned long denials;      /* of permission for MMIO, ever; lock */
 };
 
 /* A slot as a vCPU found it. */
@@ -190,21 +202,37 @@ void lend_window_fini(struct lend_window *w);
 uint64_t *lend_slot(const struct lend_window *w, unsigned long s);
 /* The same with a page if there is none yet; NULL: no memory. */
 uint64_t *lend_slot_alloc(struct lend_window *w, unsigned long s);
+/*
+ * What the caller's word says, but for the lender's name for the frame and the
+ * right to write, in the books' terms.  0, or -EINVAL for what cannot be.
+ * Needs no lock.
+ */
+int lend_check_kind(uint64_t word, uint64_t *what);
+
+static inline int lend_check_word(uint64_t word, uint64_t *what)
+{
+    *what = word & XENMEM_LEND_FRAME_MASK;
+
+    /* RAM, write-back, nearly always. */
+    return likely(!(word & ~(XENMEM_LEND_FRAME_MASK | XENMEM_LEND_WRITE)))
+           ? 0 : lend_check_kind(word, what);
+}
+
 /* The first lent slot of [s, e), or e. */
 unsigned long lend_slot_next(const struct lend_window *w, unsigned long s,
                              unsigned long e);
 
 /* Called for each page of a batch, hence inline.  All with w's lock held. */
 
-/* What lending this frame there would come to. */
+/* What lending this there would come to. */
 static inline enum lend_slot_state lend_slot_test(const uint64_t *slot,
-                                                  uint64_t frame, bool write)
+                                                  uint64_t what, bool write)
 {
     if ( !(*slot & (LEND_SLOT_LENT | LEND_SLOT_REVOKING)) )
         return LEND_SLOT_empty;
 
     /* Fewer rights than the borrower has would need a flush: revoke first. */
-    if ( (*slot & LEND_SLOT_REVOKING) || (*slot & LEND_SLOT_FRAME) != frame ||
+    if ( (*slot & LEND_SLOT_REVOKING) || (*slot & LEND_SLOT_WHAT) != what ||
          (!write && (*slot & LEND_SLOT_WRITE)) )
         return LEND_SLOT_busy;
 
@@ -219,14 +247,15 @@ static inline uint64_t lend_slot_next_seq(uint64_t slot)
 
 /* The slot was empty; it takes over the frame's references. */
 static inline void lend_slot_fill(struct lend_window *w, uint64_t *slot,
-                                  uint64_t frame, bool write)
+                                  uint64_t what, bool write)
 {
     ASSERT(!(*slot & (LEND_SLOT_LENT | LEND_SLOT_REVOKING)));
-    ASSERT(!(frame & ~LEND_SLOT_FRAME));
+    ASSERT(!(what & ~LEND_SLOT_WHAT));
 
     *slot = LEND_SLOT_LENT | (write ? LEND_SLOT_WRITE : 0) |
-            lend_slot_next_seq(*slot) | frame;
+            lend_slot_next_seq(*slot) | what;
     w->lent++;
+    w->mmio += !!(what & LEND_SLOT_MMIO);
 }
 
 /* The slot was lent read-only. */
@@ -244,29 +273,30 @@ static inline void lend_slot_clear(uint64_t *slot, bool unread,
 {
     ASSERT(*slot & LEND_SLOT_LENT);
 
-    *slot = (*slot & (LEND_SLOT_FRAME | LEND_SLOT_SEQ)) | LEND_SLOT_REVOKING |
-            (*slot & LEND_SLOT_WRITE ? LEND_SLOT_DIRTY : 0) |
+    *slot = (*slot & (LEND_SLOT_WHAT | LEND_SLOT_SEQ | LEND_SLOT_WRITE)) |
+            LEND_SLOT_REVOKING |
             (unread ? LEND_SLOT_UNREAD : 0) |
             (unwritten ? LEND_SLOT_UNWRITTEN : 0);
 }
 
 /*
- * Translations are gone as well.  Returns the frame whose references are to
- * be dropped, and whether the borrower may have written to it.
+ * Translations are gone as well.  Returns what was lent, of which references
+ * are to be dropped, and whether the borrower may have written to it.
  */
 static inline uint64_t lend_slot_release(struct lend_window *w,
                                          uint64_t *slot, bool *dirty)
 {
-    uint64_t frame = *slot & LEND_SLOT_FRAME;
+    uint64_t what = *slot & LEND_SLOT_WHAT;
 
     ASSERT(*slot & LEND_SLOT_REVOKING);
     ASSERT(w->lent);
 
-    *dirty = *slot & LEND_SLOT_DIRTY;
-    *slot &= ~(LEND_SLOT_REVOKING | LEND_SLOT_DIRTY | LEND_SLOT_FRAME);
+    *dirty = *slot & LEND_SLOT_WRITE;
+    *slot &= ~(LEND_SLOT_REVOKING | LEND_SLOT_WRITE | LEND_SLOT_WHAT);
     w->lent--;
+    w->mmio -= !!(what & LEND_SLOT_MMIO);
 
-    return frame;
+    return what;
 }
 
 /*

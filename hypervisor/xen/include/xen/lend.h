@@ -3,7 +3,8 @@
  * Memory lending: a lender domain puts frames of its own into a window of a
  * borrower's guest-physical address space, and takes them back at will.
  *
- * Lock order: ioreq_server.lock -> a window's lock -> mm locks.  A domain's
+ * Lock order: ioreq_server.lock or the lender's caps_lock -> a window's lock
+ * -> mm locks.  A domain's
  * lend.lock and a window's stat_lock are taken for moments, with nothing
  * inside them, and may be taken inside of all others.
  */
@@ -99,6 +100,13 @@ int lend_borrower_teardown(struct domain *d);
  * held.
  */
 int lend_lender_teardown(struct domain *d);
+
+/*
+ * d has lost permission for I/O memory: what it lends of that is taken back,
+ * and more.  Preemptible: 0, or -ERESTART, to be called again.  `anew`: it had
+ * some until this call.  No locks held.
+ */
+int lend_iomem_denied(struct domain *d, bool anew);
 
 /* ---- common/lend-fault.c: faults, and what becomes of them */
 
@@ -215,16 +223,16 @@ int arch_lend_check_range(struct domain *d, unsigned long gfn,
 void arch_lend_prepare_borrower(struct domain *d);
 
 /*
- * Takes what a slot holds of a frame that `lender` calls `frame`.  0 and *mfn,
- * -EINVAL (no frame), -EPERM (not the lender's to lend this way) or -EBUSY (in
- * use in a way that forbids it).  May take the lender's p2m lock: none of
- * another domain's may be held.
+ * Takes what a slot holds of a frame.  *what is as in a slot, but that its
+ * frame has the lender's name, which becomes the machine's.  0, -EINVAL (no
+ * frame), -EPERM (not the lender's to lend this way) or -EBUSY (in use in a
+ * way that forbids it).  May take the lender's p2m lock: none of another
+ * domain's may be held.  For MMIO the lender's caps_lock is held.
  */
-int arch_lend_get_frame(struct domain *lender, uint64_t frame, bool write,
-                        uint64_t *mfn);
+int arch_lend_get_frame(struct domain *lender, bool write, uint64_t *what);
 
 /* The reverse; `dirty`: the lender is to know that it was written to. */
-void arch_lend_put_frame(struct domain *lender, uint64_t mfn, bool dirty);
+void arch_lend_put_frame(struct domain *lender, uint64_t what, bool dirty);
 
 /*
  * Fills those of slots [first, first + nr), nr <= LEND_BATCH, that have a bit in
@@ -233,7 +241,7 @@ void arch_lend_put_frame(struct domain *lender, uint64_t mfn, bool dirty);
  * references the slot has taken over.  w->lock is held.
  */
 uint64_t arch_lend_map(struct lend_window *w, unsigned long first,
-                       unsigned int nr, const uint64_t *mfn, uint64_t write,
+                       unsigned int nr, const uint64_t *what, uint64_t write,
                        int *status, uint64_t *good);
 
 /*
@@ -242,6 +250,9 @@ uint64_t arch_lend_map(struct lend_window *w, unsigned long first,
  * borrower is to be stopped for good before a reference is dropped.
  */
 bool arch_lend_unmap(struct lend_window *w, unsigned long s, unsigned long e);
+
+/* Some entries of w on the console.  w->lock is held. */
+void arch_lend_dump(struct lend_window *w);
 
 /* v, which is current, gets #GP for its access. */
 void arch_lend_inject_gp(struct vcpu *v);
@@ -271,6 +282,7 @@ static inline void lend_complete_fault(struct vcpu *v) {}
 static inline void lend_cancel_fault(struct vcpu *v) {}
 static inline void lend_server_gone(struct domain *d,
                                     const struct ioreq_server *s) {}
+static inline int lend_iomem_denied(struct domain *d, bool anew) { return 0; }
 static inline int lend_borrower_teardown(struct domain *d) { return 0; }
 static inline int lend_lender_teardown(struct domain *d) { return 0; }
 

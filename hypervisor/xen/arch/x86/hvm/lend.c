@@ -13,7 +13,7 @@
 
 static bool may_access(p2m_type_t t, bool write)
 {
-    return t == p2m_lent_rw || (t == p2m_lent_ro && !write);
+    return write ? p2m_is_lent_rw(t) : p2m_is_lent(t);
 }
 
 static bool wants_ones(const struct lend_window *w, unsigned long gfn)

@@ -2,9 +2,11 @@
 /* Memory lending: the lender's frames and the borrower's p2m. */
 
 #include <xen/domain_page.h>
+#include <xen/iocap.h>
 #include <xen/iommu.h>
 #include <xen/lend.h>
 #include <xen/mm.h>
+#include <xen/rangeset.h>
 #include <xen/sched.h>
 #include <xen/vm_event.h>
 
@@ -21,7 +23,10 @@
 
 #include "mm-locks.h"
 
-/* I/O APICs, HPET, local APICs, MSI doorbells: Xen emulates these itself. */
+/*
+ * I/O APICs, HPET, IOMMUs, local APICs, MSI doorbells: in a guest Xen emulates
+ * these itself, and nobody lends the machine's.
+ */
 #define RESERVED_FIRST paddr_to_pfn(0xfec00000U)
 #define RESERVED_END   paddr_to_pfn(0xfef00000U)
 
@@ -180,23 +185,79 @@ static int get_hvm_frame(struct domain *lender, gfn_t gfn, bool write,
 }
 
 /*
+ * Permission is all there is to own MMIO.  dom0 may be permitted everything,
+ * RAM as well: that it is none has to be seen otherwise.
+ */
+static int get_mmio_frame(struct domain *lender, uint64_t *what)
+{
+    mfn_t m = _mfn(*what & LEND_SLOT_FRAME);
+    unsigned long mfn;
+
+    ASSERT(rw_is_locked(&lender->caps_lock));
+
+    if ( paging_mode_translate(lender) )
+    {
+        p2m_type_t t;
+
+        m = get_gfn_query_unlocked(lender, mfn_x(m), &t);
+        if ( t != p2m_mmio_direct )
+            return p2m_is_hole(t) || p2m_is_mmio(t) ? -EINVAL : -EPERM;
+    }
+
+    mfn = mfn_x(m);
+    if ( mfn >> (paddr_bits - PAGE_SHIFT) )
+        return -EINVAL;
+
+    if ( mfn_valid(m) )
+    {
+        const struct domain *owner =
+            page_get_owner_and_reference(mfn_to_page(m));
+
+        if ( owner )
+            put_page(mfn_to_page(m));
+        if ( owner != dom_io )
+            return -EPERM;
+    }
+
+    /* Read-only are MSI-X tables and the like, of which some is for writing. */
+    if ( (mfn >= RESERVED_FIRST && mfn < RESERVED_END) ||
+         !iomem_access_permitted(lender, mfn, mfn) ||
+         rangeset_contains_singleton(mmio_ro_ranges, mfn) )
+        return -EPERM;
+
+    *what = (*what & ~LEND_SLOT_FRAME) | mfn;
+
+    return 0;
+}
+
+/*
+ * May a borrower's writes pass by caches that hold other data?  Intel's EPT
+ * makes the lender's memory type the only one; with NPT the guest's own PAT has
+ * a say.
+ */
+static bool may_combine(uint64_t what)
+{
+    return !boot_cpu_has(X86_FEATURE_XEN_SELFSNOOP) &&
+           (!cpu_has_vmx || (what & LEND_SLOT_WC));
+}
+
+/*
  * A reference, and a writable type whatever the rights lent: this way a PV
  * lender's page tables are neither written nor read by the borrower, and
  * rights can be added later without asking again.
  */
-int arch_lend_get_frame(struct domain *lender, uint64_t frame, bool write,
-                        uint64_t *mfn)
+int arch_lend_get_frame(struct domain *lender, bool write, uint64_t *what)
 {
     struct page_info *page;
     unsigned long type;
-    mfn_t m = _mfn(frame);
+    mfn_t m = _mfn(*what & LEND_SLOT_FRAME);
     int rc;
 
-    if ( frame & ~LEND_SLOT_FRAME )
-        return -EINVAL;
+    if ( unlikely(*what & LEND_SLOT_MMIO) )
+        return get_mmio_frame(lender, what);
 
     rc = paging_mode_translate(lender)
-         ? get_hvm_frame(lender, _gfn(frame), write, &m)
+         ? get_hvm_frame(lender, _gfn(mfn_x(m)), write, &m)
          : get_pv_frame(lender, m);
     if ( rc )
         return rc;
@@ -213,20 +274,32 @@ int arch_lend_get_frame(struct domain *lender, uint64_t frame, bool write,
         rc = -EBUSY;
 
     if ( rc )
+    {
         put_page(page);
-    else
-        *mfn = mfn_x(m);
+        return rc;
+    }
 
-    return rc;
+    /* As for a PV domain's own mappings, in get_page_from_l1e(). */
+    if ( write && !(type & PGT_non_coherent) && may_combine(*what) )
+        set_bit(_PGT_non_coherent, &page->u.inuse.type_info);
+
+    *what = (*what & ~LEND_SLOT_FRAME) | mfn_x(m);
+
+    return 0;
 }
 
-void arch_lend_put_frame(struct domain *lender, uint64_t mfn, bool dirty)
+void arch_lend_put_frame(struct domain *lender, uint64_t what, bool dirty)
 {
+    mfn_t mfn = _mfn(what & LEND_SLOT_FRAME);
+
+    if ( unlikely(what & LEND_SLOT_MMIO) )
+        return;
+
     /* Whoever moves the lender's memory has not seen the borrower's writes. */
     if ( dirty && unlikely(paging_mode_log_dirty(lender)) )
-        paging_mark_dirty(lender, _mfn(mfn));
+        paging_mark_dirty(lender, mfn);
 
-    put_page_and_type(mfn_to_page(_mfn(mfn)));
+    put_page_and_type(mfn_to_page(mfn));
 }
 
 /* Where entries are: the table of the last one stays mapped. */
@@ -285,12 +358,24 @@ static int cursor_make(struct cursor *c, unsigned long gfn)
     return cursor_go(c, gfn) ? 0 : -ENOMEM;
 }
 
+static p2m_type_t lent_type(uint64_t what, bool writable)
+{
+    if ( likely(!(what & (LEND_SLOT_WC | LEND_SLOT_UC))) )
+        return writable ? p2m_lent_rw : p2m_lent_ro;
+
+    if ( what & LEND_SLOT_WC )
+        return writable ? p2m_lent_wc_rw : p2m_lent_wc_ro;
+
+    return writable ? p2m_lent_uc_rw : p2m_lent_uc_ro;
+}
+
 /* Whether the slot takes over the frame's references is left in *used. */
 static int map_slot(struct lend_window *w, struct cursor *c, unsigned long gfn,
-                    uint64_t *slot, uint64_t mfn, bool writable, bool *used)
+                    uint64_t *slot, uint64_t what, bool writable, bool *used)
 {
     struct p2m_domain *p2m = c->p2m;
-    p2m_type_t t = writable ? p2m_lent_rw : p2m_lent_ro;
+    p2m_type_t t = lent_type(what, writable);
+    mfn_t mfn = _mfn(what & LEND_SLOT_FRAME);
     int rc = cursor_at(c, gfn) ? 0 : cursor_make(c, gfn);
 
     *used = false;
@@ -298,13 +383,13 @@ static int map_slot(struct lend_window *w, struct cursor *c, unsigned long gfn,
     if ( rc )
         return rc;
 
-    switch ( lend_slot_test(slot, mfn, writable) )
+    switch ( lend_slot_test(slot, what, writable) )
     {
     case LEND_SLOT_empty:
-        if ( !p2m->lend.fill(p2m, c->table, gfn, _mfn(mfn), t) )
+        if ( !p2m->lend.fill(p2m, c->table, gfn, mfn, t) )
             return -EEXIST;
 
-        lend_slot_fill(w, slot, mfn, writable);
+        lend_slot_fill(w, slot, what, writable);
         p2m->lend.nr++;
         w->lends++;
         *used = true;
@@ -315,7 +400,7 @@ static int map_slot(struct lend_window *w, struct cursor *c, unsigned long gfn,
          * No flush: a CPU that remembers the old entry faults at worst, finds
          * nothing wrong, and goes on.
          */
-        p2m->lend.write(p2m, c->table, gfn, _mfn(mfn), t);
+        p2m->lend.write(p2m, c->table, gfn, mfn, t);
         lend_slot_upgrade(slot);
         w->upgrades++;
         return 0;
@@ -333,7 +418,7 @@ static int map_slot(struct lend_window *w, struct cursor *c, unsigned long gfn,
 }
 
 uint64_t arch_lend_map(struct lend_window *w, unsigned long first,
-                       unsigned int nr, const uint64_t *mfn, uint64_t write,
+                       unsigned int nr, const uint64_t *what, uint64_t write,
                        int *status, uint64_t *good)
 {
     struct p2m_domain *p2m = p2m_get_hostp2m(w->borrower);
@@ -359,7 +444,7 @@ uint64_t arch_lend_map(struct lend_window *w, unsigned long first,
         if ( !(*good & bit) )
             continue;
 
-        status[i] = map_slot(w, &c, w->gfn + first + i, slot, mfn[i],
+        status[i] = map_slot(w, &c, w->gfn + first + i, slot, what[i],
                              write & bit, &taken);
         if ( status[i] )
             *good &= ~bit;
@@ -438,6 +523,39 @@ bool arch_lend_unmap(struct lend_window *w, unsigned long s, unsigned long e)
     ASSERT(ok);
 
     return ok;
+}
+
+void arch_lend_dump(struct lend_window *w)
+{
+    struct p2m_domain *p2m = p2m_get_hostp2m(w->borrower);
+    struct cursor c = { .p2m = p2m };
+    unsigned int left = 8;
+    unsigned long s;
+
+    ASSERT(spin_is_locked(&w->lock));
+
+    if ( !w->lent )
+        return;
+
+    p2m_lock(p2m);
+
+    for ( s = lend_slot_next(w, 0, w->nr); s < w->nr && left--;
+          s = lend_slot_next(w, s + 1, w->nr) )
+    {
+        unsigned long gfn = w->gfn + s;
+        const uint64_t *slot = lend_slot(w, s);
+
+        if ( !cursor_at(&c, gfn) && !cursor_go(&c, gfn) )
+            break;
+
+        /* NPT and EPT have entries of the same size. */
+        printk("      slot %#lx: mfn %#lx%s, entry %#"PRIx64"\n", s,
+               *slot & LEND_SLOT_FRAME, *slot & LEND_SLOT_MMIO ? " (MMIO)" : "",
+               ((const uint64_t *)c.table)[gfn & (LEND_CHUNK - 1)]);
+    }
+
+    cursor_end(&c);
+    p2m_unlock(p2m);
 }
 
 /*

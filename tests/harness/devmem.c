@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* See devmem.h. */
+#include "devmem.h"
+#include "guest.h"
+#include "tap.h"
+#include <cpuid.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define DEVICES "/sys/bus/pci/devices"
+
+static unsigned long number_in(const char *dev, const char *file)
+{
+	char path[300], text[32] = "";
+	int fd;
+
+	snprintf(path, sizeof(path), DEVICES "/%s/%s", dev, file);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || read(fd, text, sizeof(text) - 1) <= 0)
+		text[0] = 0;
+	close(fd);
+	return strtoul(text, NULL, 0);
+}
+
+/* BAR 0: the first line of its file "resource" has first and last address. */
+static bool region(const char *dev, uint64_t *first, uint64_t *last)
+{
+	char path[300], line[128];
+	unsigned long a = 0, b = 0;
+	FILE *f;
+
+	snprintf(path, sizeof(path), DEVICES "/%s/resource", dev);
+	f = fopen(path, "re");
+	if (!f)
+		return false;
+	if (!fgets(line, sizeof(line), f))
+		line[0] = 0;
+	fclose(f);
+	if (sscanf(line, "%lx %lx", &a, &b) != 2 || !a || b <= a)
+		return false;
+	*first = a;
+	*last = b;
+	return true;
+}
+
+static int open_in(const char *dev, const char *name, int flags)
+{
+	char path[300];
+
+	snprintf(path, sizeof(path), DEVICES "/%s/%s", dev, name);
+	return open(path, flags | O_CLOEXEC);
+}
+
+bool devmem_open(struct devmem *d)
+{
+	DIR *dir = opendir(DEVICES);
+	struct dirent *e;
+	uint64_t first, last;
+
+	while (dir && (e = readdir(dir))) {
+		int on;
+
+		if (number_in(e->d_name, "vendor") != 0x1234 || number_in(e->d_name, "device") != 0x1111 ||
+		    !region(e->d_name, &first, &last))
+			continue;
+		/* so that it decodes its addresses */
+		on = open_in(e->d_name, "enable", O_WRONLY);
+		if (on >= 0 && write(on, "1", 1) != 1)
+			note("enable: %s", strerror(errno));
+		close(on);
+		d->frame = first >> 12;
+		d->pages = (last + 1 - first) / PAGE / 2;
+		d->fd = open_in(e->d_name, "resource0", O_RDWR);
+		d->wc = open_in(e->d_name, "resource0_wc", O_RDWR);
+		closedir(dir);
+		return d->fd >= 0;
+	}
+	if (dir)
+		closedir(dir);
+	return false;
+}
+
+void devmem_close(struct devmem *d)
+{
+	close(d->fd);
+	if (d->wc >= 0)
+		close(d->wc);
+}
+
+/* ---- entries ---- */
+
+static bool is_amd(void)
+{
+	unsigned a, b, c, d;
+
+	__cpuid(0, a, b, c, d);
+	return c == 0x444d4163;	/* "cAMD" */
+}
+
+static void decode(struct entry *e, uint64_t word)
+{
+	if (is_amd()) {
+		/* Xen's own PAT: write-back, write-through, UC-, UC, write-combining, write-protected */
+		static const int pat[8] = { 6, 4, 7, 0, 1, 5, -1, -1 };
+
+		e->there = word & 1;
+		e->write = word & 2;
+		e->type = pat[(word >> 3 & 3) | (word >> 7 & 1) << 2];
+		e->fixed = false;
+	} else {
+		e->there = word & 7;
+		e->write = word & 2;
+		e->type = word >> 3 & 7;
+		e->fixed = word >> 6 & 1;
+	}
+}
+
+struct entry entry_of(uint32_t domid, uint64_t gfn, uint64_t slot)
+{
+	static char text[1 << 20];
+	char name[64], window[64], keys[] = "W", *p;
+	unsigned n = sizeof(text) - 1;
+	struct entry e = { 0 };
+	unsigned long s, mfn;
+	uint64_t word;
+
+	/* what suites have caused so far stays where it is; only the end is of interest */
+	if (xc_send_debug_keys(xch, keys))
+		die("debug key: %s", strerror(errno));
+	if (xc_readconsolering(xch, text, &n, 0, 0, NULL))
+		die("Xen's log: %s", strerror(errno));
+	text[n] = 0;
+	p = NULL;
+	for (char *q = text; (q = strstr(q, "dumping memory lending")); q++)
+		p = q;
+	snprintf(name, sizeof(name), "d%u borrows", domid);
+	snprintf(window, sizeof(window), ": gfn 0x%lx nr ", (unsigned long)gfn);
+	if (p)
+		p = strstr(p, name);
+	if (p)
+		p = strstr(p, window);
+	/* its lines, up to the next window */
+	for (p = p ? strchr(p, '\n') : NULL; p; p = strchr(p, '\n')) {
+		char *end = strchr(++p, '\n'), line[160], *q, *at_mmio;
+
+		if (!end || end - p >= (long)sizeof(line))
+			break;
+		memcpy(line, p, end - p);
+		line[end - p] = 0;
+		if (strstr(line, "    window 0x"))
+			break;
+		q = strstr(line, "slot 0x");
+		if (!q)
+			q = strstr(line, "slot 0:");
+		at_mmio = strstr(line, " (MMIO)");
+		if (!q || sscanf(q, "slot %lx: mfn %lx", &s, &mfn) != 2 || s != slot || !strstr(q, "entry "))
+			continue;
+		word = strtoul(strstr(q, "entry ") + 6, NULL, 16);
+		e.frame = mfn;
+		e.mmio = at_mmio;
+		decode(&e, word);
+		break;
+	}
+	return e;
+}

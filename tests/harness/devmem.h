@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A device of the machine whose memory is nothing but that, as a GPU's is: QEMU's bochs-display, or Bochs' PCI VGA.  The first
+ * half of it is for whoever maps it himself; the other half is the module xlmover's.
+ */
+#ifndef DEVMEM_H
+#define DEVMEM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct devmem {
+	uint64_t frame;		/* of its first page, as hypercalls want it: the same for PV and PVH */
+	size_t pages;		/* that are ours */
+	int fd;			/* to be mapped, uncached */
+	int wc;			/* the same, write-combining; or -1 */
+};
+
+/* False: there is none, or it is not to be had. */
+bool devmem_open(struct devmem *d);
+void devmem_close(struct devmem *d);
+
+/* How a lent slot is entered in the borrower's tables, as Xen's debug key 'W' tells. */
+struct entry {
+	bool there;
+	uint64_t frame;		/* the machine's */
+	bool mmio;
+	bool write;
+	int type;		/* memory type that it names: 0 UC, 1 WC, 6 WB; another: none of these */
+	bool fixed;		/* whatever the guest's PAT says */
+};
+
+/* One of the first eight lent slots of that domain's window at gfn. */
+struct entry entry_of(uint32_t domid, uint64_t gfn, uint64_t slot);
+
+#endif
