@@ -46,6 +46,7 @@ machine_make() {
 		-drive "file=$(inside "$log/swap.img"),format=raw,if=none,id=swap,cache=unsafe"
 		-device ide-hd,drive=swap,bus=ide.1,model=XLSWAP
 		-device bochs-display,vgamem=32M # for its memory, which is lent
+		-device edu,dma_mask=0xffffffffffff # for its DMA
 	)
 	serial=$(inside "$log/serial.log")
 	if [ "$interactive" = yes ]; then

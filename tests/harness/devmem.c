@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #define DEVICES "/sys/bus/pci/devices"
@@ -56,33 +57,77 @@ static int open_in(const char *dev, const char *name, int flags)
 	return open(path, flags | O_CLOEXEC);
 }
 
-bool devmem_open(struct devmem *d)
+bool pcidev_find(struct pcidev *d, unsigned vendor, unsigned device)
 {
 	DIR *dir = opendir(DEVICES);
 	struct dirent *e;
-	uint64_t first, last;
+	unsigned s, b, v, f;
+	bool found = false;
 
-	while (dir && (e = readdir(dir))) {
-		int on;
-
-		if (number_in(e->d_name, "vendor") != 0x1234 || number_in(e->d_name, "device") != 0x1111 ||
-		    !region(e->d_name, &first, &last))
-			continue;
-		/* so that it decodes its addresses */
-		on = open_in(e->d_name, "enable", O_WRONLY);
-		if (on >= 0 && write(on, "1", 1) != 1)
-			note("enable: %s", strerror(errno));
-		close(on);
-		d->frame = first >> 12;
-		d->pages = (last + 1 - first) / PAGE / 2;
-		d->fd = open_in(e->d_name, "resource0", O_RDWR);
-		d->wc = open_in(e->d_name, "resource0_wc", O_RDWR);
-		closedir(dir);
-		return d->fd >= 0;
-	}
+	while (dir && !found && (e = readdir(dir)))
+		if (sscanf(e->d_name, "%x:%x:%x.%x", &s, &b, &v, &f) == 4 && number_in(e->d_name, "vendor") == vendor &&
+		    number_in(e->d_name, "device") == device) {
+			snprintf(d->name, sizeof(d->name), "%s", e->d_name);
+			d->sbdf = s << 16 | b << 8 | v << 3 | f;
+			found = true;
+		}
 	if (dir)
 		closedir(dir);
-	return false;
+	return found;
+}
+
+/* So that it decodes its addresses. */
+static void enable(struct pcidev *d)
+{
+	int on = open_in(d->name, "enable", O_WRONLY);
+
+	if (on >= 0 && write(on, "1", 1) != 1)
+		note("enable: %s", strerror(errno));
+	close(on);
+}
+
+void *pcidev_map(struct pcidev *d, unsigned bar, size_t len)
+{
+	char file[16];
+	void *p;
+	int fd;
+
+	enable(d);
+	snprintf(file, sizeof(file), "resource%u", bar);
+	fd = open_in(d->name, file, O_RDWR);
+	p = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (p == MAP_FAILED)
+		die("%s of %s: %s", file, d->name, strerror(errno));
+	close(fd);
+	return p;
+}
+
+void pcidev_master(struct pcidev *d)
+{
+	uint16_t command;
+	int fd = open_in(d->name, "config", O_RDWR);
+
+	if (fd < 0 || pread(fd, &command, 2, 4) != 2)
+		die("configuration of %s: %s", d->name, strerror(errno));
+	command |= 6;
+	if (pwrite(fd, &command, 2, 4) != 2)
+		die("configuration of %s: %s", d->name, strerror(errno));
+	close(fd);
+}
+
+bool devmem_open(struct devmem *d)
+{
+	uint64_t first, last;
+	struct pcidev dev;
+
+	if (!pcidev_find(&dev, 0x1234, 0x1111) || !region(dev.name, &first, &last))
+		return false;
+	enable(&dev);
+	d->frame = first >> 12;
+	d->pages = (last + 1 - first) / PAGE / 2;
+	d->fd = open_in(dev.name, "resource0", O_RDWR);
+	d->wc = open_in(dev.name, "resource0_wc", O_RDWR);
+	return d->fd >= 0;
 }
 
 void devmem_close(struct devmem *d)

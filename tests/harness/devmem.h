@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A device of the machine whose memory is nothing but that, as a GPU's is: QEMU's bochs-display, or Bochs' PCI VGA.  The first
+ * Devices of the machine, and one whose memory is nothing but that, as a GPU's is: QEMU's bochs-display, or Bochs' PCI VGA.  The first
  * half of it is for whoever maps it himself; the other half is the module xlmover's.
  */
 #ifndef DEVMEM_H
@@ -20,6 +20,18 @@ struct devmem {
 /* False: there is none, or it is not to be had. */
 bool devmem_open(struct devmem *d);
 void devmem_close(struct devmem *d);
+
+/* A PCI device of the machine, which nobody uses. */
+struct pcidev {
+	char name[16];		/* as in /sys/bus/pci/devices */
+	uint32_t sbdf;		/* as Xen names it */
+};
+
+bool pcidev_find(struct pcidev *d, unsigned vendor, unsigned device);
+/* The start of a BAR; the suite ends if it cannot be had. */
+void *pcidev_map(struct pcidev *d, unsigned bar, size_t len);
+/* It may access memory, and be accessed. */
+void pcidev_master(struct pcidev *d);
 
 /* How a lent slot is entered in the borrower's tables, as Xen's debug key 'W' tells. */
 struct entry {

@@ -45,6 +45,7 @@ struct suite {
 	X(cache, 300, DRIVER) \
 	X(nomem, 300, LONG) \
 	X(iommu, 120, PV_ONLY | LONG) \
+	X(dma, 120, PV_ONLY | LONG) \
 	X(race, 300, 0) \
 	X(stale, 400, 0) \
 	X(counter, 400, LONG) \
