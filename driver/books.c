@@ -66,7 +66,9 @@ int xlend_books_init(struct xlend_books *b, domid_t domid, u64 serial,
 			     GFP_KERNEL_ACCOUNT);
 	b->device = kvcalloc(BITS_TO_LONGS(nr), sizeof(long),
 			     GFP_KERNEL_ACCOUNT);
-	if (!b->lent || !b->writable || !b->before || !b->device)
+	b->large = kvcalloc(BITS_TO_LONGS(DIV_ROUND_UP(nr, XLEND_LARGE)),
+			    sizeof(long), GFP_KERNEL_ACCOUNT);
+	if (!b->lent || !b->writable || !b->before || !b->device || !b->large)
 		return -ENOMEM;
 
 	/* Let lockdep know, without waiting for memory to be short. */
@@ -89,6 +91,7 @@ void xlend_books_free(struct xlend_books *b)
 	kvfree(b->writable);
 	kvfree(b->before);
 	kvfree(b->device);
+	kvfree(b->large);
 }
 
 static void xlend_books_take(struct xlend_books *b)
@@ -403,13 +406,112 @@ void xlend_books_lend(struct xlend_books *b, unsigned long base,
 	}
 }
 
+/* Whether a slot is part of a large entry. */
+static bool xlend_is_large(const struct xlend_books *b, unsigned long slot)
+{
+	return b->nr_large && test_bit(slot / XLEND_LARGE, b->large);
+}
+
+/**
+ * xlend_books_fits_large - whether no small entry is in the way of a large one
+ * @b: books
+ * @first: its first slot, a multiple of XLEND_LARGE
+ *
+ * Context: without the lock a hint only.
+ */
+bool xlend_books_fits_large(const struct xlend_books *b, unsigned long first)
+{
+	unsigned long end = first + XLEND_LARGE;
+
+	return xlend_is_large(b, first) ||
+	       find_next_bit(b->lent, end, first) == end;
+}
+
+/**
+ * xlend_books_lend_large - lend XLEND_LARGE slots as one entry
+ * @b: books, open
+ * @first: first slot, a multiple of that; so is the window's first frame
+ * @frame: the first frame, and how it is to be lent
+ * @target: the slot that matters
+ * @turn: the request that this resolves, or NULL
+ *
+ * Context: the caller has the books; does not sleep or allocate.
+ * Return: 0, also if they are lent so and become writable; -EBUSY if they are
+ * lent otherwise; or what Xen said: none of them is lent then.
+ */
+int xlend_books_lend_large(struct xlend_books *b, unsigned long first,
+			   u64 frame, unsigned long target,
+			   struct xlend_turn *turn)
+{
+	bool was = xlend_is_large(b, first), write = frame & XENMEM_LEND_WRITE;
+	struct xlend_counts *c = &b->counts;
+	unsigned long i;
+	int rc;
+
+	xlend_books_assert(b);
+
+	if (!xlend_books_fits_large(b, first))
+		return -EBUSY;
+
+	if (turn)
+		rc = xlend_turn_lend_large(turn, b->handle, first, frame);
+	else
+		rc = xlend_hc_lend_large(b->domid, b->handle, first, frame,
+					 XLEND_NO_ANSWER);
+	c->lend_calls++;
+	trace_xen_lend_lend(b->domid, b->serial, first, XLEND_LARGE, &frame,
+			    turn && turn->answered, rc);
+	if (rc) {
+		/* Another one may be there. */
+		if (was)
+			xlend_books_revoke(b, first, first);
+		return rc;
+	}
+
+	if (was) {
+		if (write && !test_bit(first, b->writable))
+			c->upgrades += XLEND_LARGE;
+	} else {
+		__set_bit(first / XLEND_LARGE, b->large);
+		b->nr_large++;
+		bitmap_set(b->lent, first, XLEND_LARGE);
+		WRITE_ONCE(b->nr_lent, b->nr_lent + XLEND_LARGE);
+		c->lends += XLEND_LARGE;
+		c->around += XLEND_LARGE - 1;
+		c->refaults += test_bit(target, b->before);
+		c->large++;
+		for (i = first; i < first + XLEND_LARGE; i++)
+			xlend_note_place(b, i, frame);
+		bitmap_set(b->before, first, XLEND_LARGE);
+	}
+	if (write)
+		bitmap_set(b->writable, first, XLEND_LARGE);
+	return 0;
+}
+
+/* Slots [start, end) are revoked, and no large entry in part. */
+static void xlend_forget_large(struct xlend_books *b, unsigned long start,
+			       unsigned long end)
+{
+	unsigned long i = start / XLEND_LARGE;
+	unsigned long past = DIV_ROUND_UP(end, XLEND_LARGE);
+
+	if (!b->nr_large)
+		return;
+	for_each_set_bit_from(i, b->large, past) {
+		__clear_bit(i, b->large);
+		b->nr_large--;
+	}
+}
+
 /**
  * xlend_books_revoke - take back what is lent in a range
  * @b: books
  * @first: first slot
  * @last: last slot, not before @first
  *
- * When it returns nobody but this domain can reach what was lent there.
+ * When it returns nobody but this domain can reach what was lent there.  Large
+ * entries go as a whole, as they do in Xen.
  *
  * Context: the caller has the books; does not sleep, allocate or fail.
  */
@@ -422,6 +524,11 @@ void xlend_books_revoke(struct xlend_books *b, unsigned long first,
 	int rc;
 
 	xlend_books_assert(b);
+
+	if (xlend_is_large(b, first))
+		first = round_down(first, XLEND_LARGE);
+	if (xlend_is_large(b, last))
+		last = round_down(last, XLEND_LARGE) + XLEND_LARGE - 1;
 
 	while (b->nr_lent && first <= last) {
 		start = find_next_bit(b->lent, last + 1, first);
@@ -447,6 +554,7 @@ void xlend_books_revoke(struct xlend_books *b, unsigned long first,
 		bitmap_clear(b->lent, start, end - start);
 		bitmap_clear(b->writable, start, end - start);
 		WRITE_ONCE(b->nr_lent, b->nr_lent - n);
+		xlend_forget_large(b, start, end);
 
 		c->revokes += n;
 		c->revoke_calls++;

@@ -35,6 +35,7 @@ struct xlend_turn;
  * @refaults: targets that had been lent before
  * @to_device: slots lent as MMIO that had been RAM when lent last
  * @to_ram: the other way
+ * @large: large entries
  * @revokes: slots revoked
  * @revoke_calls: hypercalls for it
  * @revoke_total_ns: time in them
@@ -49,6 +50,7 @@ struct xlend_counts {
 	u64 refaults;
 	u64 to_device;
 	u64 to_ram;
+	u64 large;
 	u64 revokes;
 	u64 revoke_calls;
 	u64 revoke_total_ns;
@@ -72,6 +74,8 @@ struct xlend_counts {
  * @before: was lent once
  * @device: when it was lent last it was MMIO
  * @devices: some bit of @device has been set
+ * @large: of each XLEND_LARGE slots: they are one entry
+ * @nr_large: how many are
  * @counts: see there
  */
 struct xlend_books {
@@ -89,6 +93,8 @@ struct xlend_books {
 	unsigned long *before;
 	unsigned long *device;
 	bool devices;
+	unsigned long *large;
+	unsigned long nr_large;
 	struct xlend_counts counts;
 };
 
@@ -124,6 +130,10 @@ void xlend_books_lend(struct xlend_books *b, unsigned long base,
 		      unsigned int nr, unsigned int target,
 		      unsigned int nr_targets, struct xlend_pages *p,
 		      struct xlend_turn *turn);
+bool xlend_books_fits_large(const struct xlend_books *b, unsigned long first);
+int xlend_books_lend_large(struct xlend_books *b, unsigned long first,
+			   u64 frame, unsigned long target,
+			   struct xlend_turn *turn);
 void xlend_books_revoke(struct xlend_books *b, unsigned long first,
 			unsigned long last);
 void xlend_books_revoke_slowly(struct xlend_books *b, unsigned long first,

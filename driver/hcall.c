@@ -118,6 +118,17 @@ int xlend_hc_probe(struct xen_mem_lend_info *info)
 }
 
 /**
+ * xlend_hc_scattered - whether pages next to each other are elsewhere in the
+ *                      machine
+ *
+ * Context: any.
+ */
+bool xlend_hc_scattered(void)
+{
+	return xen_pv_domain();
+}
+
+/**
  * xlend_hc_frame - what the hypervisor calls a page
  * @pfn: a page frame that has a struct page
  * @frame: set
@@ -266,6 +277,38 @@ int xlend_hc_lend(domid_t domid, u64 handle, u64 first, unsigned int nr,
 	if (!rc && nr == 1)
 		status[0] = 0;
 	return rc;
+}
+
+/**
+ * xlend_hc_lend_large - put XLEND_LARGE frames into as many slots, as one entry
+ * @domid: borrower
+ * @handle: window
+ * @first: first slot
+ * @frame: the first, with the rest of its word
+ * @vcpu: as for xlend_hc_lend()
+ *
+ * Context: not preempted; takes longer than xlend_hc_lend(), some 0.1 ms.
+ * Return: 0; or an errno, and then nothing is lent.
+ */
+int xlend_hc_lend_large(domid_t domid, u64 handle, u64 first, u64 frame,
+			unsigned int vcpu)
+{
+	struct xen_mem_lend op = {
+		.op = XENMEM_LEND_lend,
+		.u.lend = {
+			.domid = domid,
+			.window = handle,
+			.first = first,
+			.nr = XLEND_LARGE,
+			.inline_frames[0] = frame | XENMEM_LEND_2M,
+		},
+	};
+
+	if (vcpu != XLEND_NO_ANSWER) {
+		op.flags = XENMEM_LEND_ANSWER;
+		op.u.lend.vcpu = vcpu;
+	}
+	return xlend_op(&op);
 }
 
 /**

@@ -27,6 +27,9 @@ struct page;
 #define XLEND_BATCH		64
 static_assert(XLEND_BATCH == XENMEM_LEND_BATCH);
 
+/* Slots of one large entry, of 2 MiB. */
+#define XLEND_LARGE		512
+
 /*
  * A request as it lies in the page shared with Xen, one per vCPU.  Xen writes
  * it before it makes the state READY; from INPROCESS to the answer it is ours.
@@ -62,12 +65,15 @@ struct xlend_ioreq {
 
 int xlend_hc_probe(struct xen_mem_lend_info *info);
 bool xlend_hc_has(u32 features);
+bool xlend_hc_scattered(void);
 int xlend_hc_frame(unsigned long pfn, u64 *frame);
 int xlend_hc_frame_mmio(unsigned long pfn, u64 *frame);
 int xlend_hc_create(domid_t domid, u16 server, u64 gfn, u64 nr, u64 *handle);
 int xlend_hc_destroy(domid_t domid, u64 handle);
 int xlend_hc_lend(domid_t domid, u64 handle, u64 first, unsigned int nr,
 		  const u64 *frames, s32 *status, unsigned int vcpu);
+int xlend_hc_lend_large(domid_t domid, u64 handle, u64 first, u64 frame,
+			unsigned int vcpu);
 int xlend_hc_revoke(domid_t domid, u64 handle, u64 first, u64 nr);
 int xlend_hc_used(domid_t domid, u64 handle, u64 *revokes, u64 *unused);
 int xlend_hc_crash(domid_t domid);

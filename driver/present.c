@@ -49,9 +49,12 @@ static void xlend_see(struct xlend_seen *seen, unsigned long pfn, bool write,
 			 (dirty || xlend_page_dirty(page_folio(pfn_to_page(pfn))));
 }
 
-/* Entries of [addr, addr + nr pages), which have one table.  False: no table. */
+/*
+ * Entries of [addr, addr + nr pages), which have one table.  False: no table, or
+ * @large, and a large page.
+ */
 static bool xlend_look(struct mm_struct *mm, unsigned long addr,
-		       unsigned int nr, struct xlend_seen *seen)
+		       unsigned int nr, bool large, struct xlend_seen *seen)
 {
 	unsigned int i;
 	pgd_t pgd;
@@ -76,6 +79,8 @@ static bool xlend_look(struct mm_struct *mm, unsigned long addr,
 	if (pmd_leaf(pmd)) {
 		unsigned long pfn = pmd_pfn(pmd) + pte_index(addr);
 
+		if (large)
+			return false;
 		for (i = 0; i < nr; i++)
 			xlend_see(&seen[i], pfn + i, pmd_write(pmd),
 				  pmd_dirty(pmd));
@@ -128,6 +133,7 @@ static bool xlend_present_lend(struct xlend_window *w, struct xlend_turn *t,
 	struct xlend_block block;
 	unsigned int i, target;
 	struct folio *folio;
+	bool large;
 
 	if (xlend_page_vma(vma, write) || is_vm_hugetlb_page(vma) ||
 	    (vma->vm_flags & VM_PFNMAP))
@@ -145,10 +151,14 @@ static bool xlend_present_lend(struct xlend_window *w, struct xlend_turn *t,
 		base = slot - pte_index(addr);
 	end = min(end, slot + PTRS_PER_PTE - pte_index(addr));
 	target = slot - base;
+	/* Large pages are lent as such by the workers: once for all of it. */
+	large = xlend_window_large(w, slot) && !xlend_hc_scattered() &&
+		xlend_books_fits_large(&w->books,
+				       round_down(slot, XLEND_LARGE));
 
 	if (!xlend_notify_quiet(w, base, end - 1) ||
 	    !xlend_look(w->mm, w->addr + (base << PAGE_SHIFT), end - base,
-			s->seen) ||
+			large, s->seen) ||
 	    !s->seen[target].there || (write && !s->seen[target].writable))
 		return false;
 

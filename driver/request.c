@@ -341,6 +341,21 @@ bool xlend_turn_answer(struct xlend_turn *t, u64 data)
 	return mine;
 }
 
+/*
+ * After a lend that was to answer a request of ours: has it?  The result does
+ * not tell: a vCPU that has just sent its request may not count as waiting yet,
+ * though all was lent.  The state does.  INPROCESS is what we made it, and what
+ * leaves the answer to us; otherwise the vCPU goes on, be it because the server
+ * was disabled.
+ */
+static void xlend_turn_answered(struct xlend_turn *t, bool mine)
+{
+	if (mine && xlend_state(t->r) != XLEND_STATE_INPROCESS) {
+		t->answered = ktime_get_ns();
+		xlend_answered(t->r, XENMEM_LEND_ANSWER_RETRY);
+	}
+}
+
 /**
  * xlend_turn_lend - lend, and have Xen answer the request that this resolves
  * @t: the turn
@@ -368,17 +383,34 @@ int xlend_turn_lend(struct xlend_turn *t, u64 handle, u64 first,
 	mine = xlend_turn_mine(t);
 	rc = xlend_hc_lend(r->server->domid, handle, first, nr, frames, status,
 			   mine ? r->vcpu : XLEND_NO_ANSWER);
-	/*
-	 * The result does not tell whether Xen has answered: a vCPU that has
-	 * just sent its request may not count as waiting yet, though all was
-	 * lent.  The state does.  INPROCESS is what we made it, and what leaves
-	 * the answer to us; otherwise the vCPU goes on, be it because the
-	 * server was disabled.
-	 */
-	if (mine && xlend_state(r) != XLEND_STATE_INPROCESS) {
-		t->answered = ktime_get_ns();
-		xlend_answered(r, XENMEM_LEND_ANSWER_RETRY);
-	}
+	xlend_turn_answered(t, mine);
+	spin_unlock_irqrestore(&r->lock, flags);
+	return rc;
+}
+
+/**
+ * xlend_turn_lend_large - the same for a large entry
+ * @t: the turn
+ * @handle: Xen's id of the window
+ * @first: first slot; the turn's is one of XLEND_LARGE
+ * @frame: as for xlend_hc_lend_large()
+ *
+ * Context: process, with the books.
+ * Return: as xlend_hc_lend_large().
+ */
+int xlend_turn_lend_large(struct xlend_turn *t, u64 handle, u64 first,
+			  u64 frame)
+{
+	struct xlend_request *r = t->r;
+	unsigned long flags;
+	bool mine;
+	int rc;
+
+	spin_lock_irqsave(&r->lock, flags);
+	mine = xlend_turn_mine(t);
+	rc = xlend_hc_lend_large(r->server->domid, handle, first, frame,
+				 mine ? r->vcpu : XLEND_NO_ANSWER);
+	xlend_turn_answered(t, mine);
 	spin_unlock_irqrestore(&r->lock, flags);
 	return rc;
 }

@@ -190,6 +190,8 @@ void xlend_request_finish(struct xlend_request *r, u64 data);
 
 bool xlend_turn_late(struct xlend_turn *t);
 bool xlend_turn_answer(struct xlend_turn *t, u64 data);
+int xlend_turn_lend_large(struct xlend_turn *t, u64 handle, u64 first,
+			  u64 frame);
 int xlend_turn_lend(struct xlend_turn *t, u64 handle, u64 first,
 		    unsigned int nr, const u64 *frames, s32 *status);
 void xlend_turn_move(struct xlend_turn *t);

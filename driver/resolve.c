@@ -29,6 +29,7 @@
 /* What a round comes to that is not an end. */
 #define XLEND_AGAIN		-1	/* pages were faulted in: look again */
 #define XLEND_OVERTAKEN		-2	/* an invalidation came between */
+#define XLEND_SMALL		-3	/* not as a large page */
 
 /**
  * struct xlend_tries - what became of the last page that was faulted in
@@ -112,6 +113,50 @@ static int xlend_lend_locked(struct xlend_window *w, unsigned long base,
 	}
 	what->done = i;
 	return i ? 0 : rc;
+}
+
+/*
+ * Lend the large page that the target is a part of.  The same holds, for all of
+ * it.  A driver's is its own affair, and of others Linux is told as it is of
+ * small ones: once, since it keeps one account of it.
+ */
+static int xlend_large_locked(struct xlend_window *w,
+			      struct xlend_resolve *what,
+			      struct xlend_scratch *s)
+{
+	unsigned long first = round_down(what->slot, XLEND_LARGE);
+	unsigned long hpfn = s->pfns[0], pfn = s->large & XENMEM_LEND_FRAME_MASK;
+	u64 frame;
+	int rc;
+
+	rc = s->driver ? xlend_page_check_driver(pfn, s->how[0], &frame) :
+			 xlend_page_check(pfn, &frame);
+	if (rc)
+		return rc;
+	if ((hpfn & HMM_PFN_WRITE) && (w->flags & LENDDEV_WINDOW_WRITE)) {
+		bool rw = true;
+
+		if (!s->driver) {
+			struct folio *folio = page_folio(pfn_to_page(pfn));
+
+			folio_mark_accessed(folio);
+			rw = what->write || what->turn || xlend_page_dirty(folio);
+			if (rw)
+				xlend_page_mark(folio);
+		}
+		if (rw)
+			frame |= XENMEM_LEND_WRITE;
+	}
+	rc = xlend_books_lend_large(&w->books, first, frame, what->slot,
+				    what->turn);
+	if (rc) {
+		/* Small ones, then; and no attempt for a while. */
+		WRITE_ONCE(w->large_after, jiffies + HZ);
+		return XLEND_SMALL;
+	}
+	what->done = min_t(unsigned long, what->nr,
+			   first + XLEND_LARGE - what->slot);
+	return 0;
 }
 
 /*
@@ -223,6 +268,8 @@ xlend_commit(struct xlend_window *w, struct xlend_resolve *what,
 	else if (what->access)
 		rc = xlend_access_locked(s->pfns[target], what->write,
 					 what->access);
+	else if (s->large)
+		rc = xlend_large_locked(w, what, s);
 	else
 		rc = xlend_lend_locked(w, base, nr, target, what, s);
 	xlend_books_unlock(&w->books);
@@ -242,6 +289,54 @@ static int xlend_walk(struct vm_area_struct *vma, struct hmm_range *range,
 	for (addr = range->start; addr < range->end; addr += PAGE_SIZE)
 		*hpfn++ = xlend_page_look(vma, addr, how++);
 	return 0;
+}
+
+/*
+ * Whether the target, which is at @s->pfns[@target], and what is around it can be
+ * lent as one large page: one for Linux, or a driver's mapping that comes to one.
+ * If so @s->large is set, and the first page of the arrays is the first of it.
+ */
+static bool xlend_walk_large(struct xlend_window *w, struct vm_area_struct *vma,
+			     unsigned long slot, unsigned int target,
+			     struct xlend_scratch *s)
+{
+	unsigned long first = round_down(slot, XLEND_LARGE);
+	unsigned long addr = w->addr + (first << PAGE_SHIFT);
+	unsigned long hpfn = s->pfns[target], pfn = hpfn & ~HMM_PFN_FLAGS;
+	unsigned long flags = hpfn & HMM_PFN_WRITE;
+	u64 how = s->driver ? s->how[target] : 0;
+	unsigned int i;
+
+	s->large = 0;
+	if (!xlend_window_large(w, slot) || addr < vma->vm_start ||
+	    vma->vm_end - addr < PMD_SIZE || pfn < slot - first ||
+	    !xlend_books_fits_large(&w->books, first))
+		return false;
+	pfn -= slot - first;
+	if (!IS_ALIGNED(pfn, XLEND_LARGE))
+		return false;
+	if (!s->driver) {
+		if (hmm_pfn_to_map_order(hpfn) < PMD_ORDER)
+			return false;
+	} else {
+		/* The far end first: it is the most likely to differ. */
+		for (i = XLEND_LARGE; i--; ) {
+			unsigned long p;
+			u64 h;
+
+			p = xlend_page_look(vma, addr + i * PAGE_SIZE, &h);
+			if (h != how ||
+			    p != ((pfn + i) | HMM_PFN_VALID | flags))
+				return false;
+		}
+	}
+	/* A PV domain's large pages are none in the machine, but a device's are. */
+	if (!(how & XENMEM_LEND_MMIO) && xlend_hc_scattered())
+		return false;
+	s->pfns[0] = pfn | HMM_PFN_VALID | flags;
+	s->how[0] = how;
+	s->large = pfn | how;
+	return true;
 }
 
 /* Why a fault ended in a bus error. */
@@ -363,6 +458,7 @@ static int xlend_resolve_once(struct xlend_window *w,
 	bool locked = true, wide = false;
 	int rc;
 
+	s->large = 0;
 	snap = xlend_notify_begin(w);
 	range.notifier_seq = snap.seq;
 	mmap_read_lock(mm);
@@ -423,7 +519,12 @@ look:
 		}
 		break;
 	}
-	if (!rc && !wide && what->block.from < what->block.to) {
+	if (!rc && !wide && !what->access &&
+	    xlend_walk_large(w, vma, what->slot, target, s)) {
+		base = round_down(what->slot, XLEND_LARGE);
+		end = base + XLEND_LARGE;
+		target = what->slot - base;
+	} else if (!rc && !wide && what->block.from < what->block.to) {
 		/* It is there.  What is around it? */
 		wide = true;
 		base = min(base, what->block.from);
@@ -508,6 +609,10 @@ int xlend_resolve(struct xlend_window *w, struct xlend_resolve *what,
 			if (last.done && what->block.ahead)
 				xlend_bring(w, what);
 			cond_resched();
+			continue;
+		}
+		if (rc == XLEND_SMALL) {
+			what->nr = nr;
 			continue;
 		}
 		if (!what->patient || !xlend_may_pass(rc) ||

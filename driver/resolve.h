@@ -58,12 +58,14 @@ struct xlend_resolve {
  * @pfns: snapshot of the page tables
  * @how: XENMEM_LEND_MMIO and the type of memory of each; with @driver
  * @driver: they are a driver's pages, of which Linux keeps no account
+ * @large: what is to be lent as one entry, with how; or 0
  * @pages: what is to be lent
  */
 struct xlend_scratch {
 	unsigned long pfns[XLEND_BATCH];
 	u64 how[XLEND_BATCH];
 	bool driver;
+	u64 large;
 	struct xlend_pages pages;
 };
 

@@ -64,7 +64,10 @@ TRACE_EVENT(xen_lend_lend,
 		__entry->first = first;
 		__entry->serial = serial;
 		__entry->writable = 0;
-		for (i = 0; i < nr; i++)
+		/* Large entries have one word for all. */
+		if (nr > 64 && (frames[0] & XENMEM_LEND_WRITE))
+			__entry->writable = U64_MAX;
+		for (i = 0; i < nr && nr <= 64; i++)
 			if (frames[i] & XENMEM_LEND_WRITE)
 				__entry->writable |= 1ULL << i;
 		__entry->nr = nr;

@@ -262,6 +262,7 @@ xlend_window_alloc(struct xlend_holder *h, const struct lenddev_window *arg)
 	spin_lock_init(&w->stat_lock);
 	xlend_events_init(&w->events);
 	w->mm = current->mm;
+	w->large_after = jiffies;
 	mmgrab(w->mm);
 	w->pid = get_pid(task_tgid(current));
 	w->serial = atomic64_inc_return(&xlend_serial);
@@ -524,6 +525,7 @@ void xlend_window_stats(struct xlend_window *w, struct lenddev_stats *st)
 	st->refaults = w->books.counts.refaults;
 	st->to_device = w->books.counts.to_device;
 	st->to_ram = w->books.counts.to_ram;
+	st->large = w->books.counts.large;
 	st->revokes = w->books.counts.revokes;
 	st->revoke_calls = w->books.counts.revoke_calls;
 	st->revoke_max_ns = w->books.counts.revoke_max_ns;

@@ -103,6 +103,7 @@ struct xlend_window {
 	struct xlend_notify notify;
 	struct xlend_present present;	/* books.lock */
 	struct xlend_waste waste;	/* books.lock */
+	unsigned long large_after;	/* jiffies */
 	struct xlend_crew crew;
 
 	spinlock_t stat_lock;		/* counts */
@@ -122,6 +123,27 @@ static inline void xlend_count(struct xlend_window *w, u64 *counter, u64 n)
 static inline unsigned int xlend_window_around(const struct xlend_window *w)
 {
 	return xlend_waste_around(&w->waste, READ_ONCE(xlend_fault_around));
+}
+
+/**
+ * xlend_window_large - whether a slot could be part of a large entry
+ * @w: window
+ * @slot: of it
+ *
+ * Both sides have to be congruent, and one that was refused lately is not tried
+ * again at once: its page may be one for Linux, and none for Xen.
+ *
+ * Context: any.
+ */
+static inline bool xlend_window_large(const struct xlend_window *w,
+				      unsigned long slot)
+{
+	unsigned long first = round_down(slot, XLEND_LARGE);
+
+	return w->nr - first >= XLEND_LARGE &&
+	       IS_ALIGNED(w->gfn, XLEND_LARGE) && IS_ALIGNED(w->addr, PMD_SIZE) &&
+	       xlend_window_around(w) > 1 && xlend_hc_has(XENMEM_LEND_HAS_2M) &&
+	       time_after_eq(jiffies, READ_ONCE(w->large_after));
 }
 
 bool xlend_windows_none(void);

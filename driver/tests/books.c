@@ -69,6 +69,9 @@ static unsigned long miscounted(const struct xlend_books *was, unsigned long bas
 	struct xlend_counts c = was->counts;
 	unsigned int i;
 
+	/* a large entry was taken back on the way, and some of it lent anew */
+	if (was->nr_large != b.nr_large)
+		return 0;
 	for (i = 0; i < nr; i++) {
 		bool is_target = i - target < nr_targets;
 		unsigned long slot = base + i;
@@ -92,6 +95,55 @@ static unsigned long miscounted(const struct xlend_books *was, unsigned long bas
 	       (c.to_device != b.counts.to_device) + (c.to_ram != b.counts.to_ram);
 }
 
+/* A large entry, which Xen may refuse; what is wrong afterwards. */
+static unsigned long large_wrong(unsigned long first)
+{
+	u64 frame = (1 + rnd(2)) * XLEND_LARGE | (rnd(2) ? XENMEM_LEND_WRITE : 0) |
+		    (rnd(3) ? 0 : XENMEM_LEND_MMIO | XENMEM_LEND_WC);
+	unsigned long i, wrong = 0, target = first + rnd(XLEND_LARGE), lent = 0, moved = 0;
+	bool was = fake_large[first / XLEND_LARGE], rw = test_bit(first, b.writable);
+	struct xlend_counts c = b.counts;
+	u64 there = fake_slot[first];
+	bool again = test_bit(target, b.before);
+	int rc;
+
+	for (i = first; i < first + XLEND_LARGE; i++) {
+		lent += !!fake_slot[i];
+		moved += test_bit(i, b.before) && test_bit(i, b.device) != !!(frame & XENMEM_LEND_MMIO);
+	}
+	fake_fail_rc = rnd(8) ? 0 : rnd(2) ? -ENOMEM : -EOPNOTSUPP;
+	fake_fail_status = 0;
+	wrong += xlend_books_fits_large(&b, first) != (was || !lent);
+	xlend_books_lock(&b);
+	rc = xlend_books_lend_large(&b, first, frame, target, NULL);
+	xlend_books_unlock(&b);
+	fake_fail_rc = 0;
+	if (!rc) {
+		wrong += lent && (!was || (there ^ frame) & ~XENMEM_LEND_WRITE);
+		for (i = first; i < first + XLEND_LARGE; i++)
+			wrong += !test_bit(i, b.lent);
+		c.lends += was ? 0 : XLEND_LARGE;
+		c.around += was ? 0 : XLEND_LARGE - 1;
+		c.refaults += !was && again;
+		c.large += !was;
+		c.upgrades += was && !rw && (frame & XENMEM_LEND_WRITE) ? XLEND_LARGE : 0;
+		if (!was && (frame & XENMEM_LEND_MMIO))
+			c.to_device += moved;
+		else if (!was)
+			c.to_ram += moved;
+	} else {
+		/* nothing new, and nothing half */
+		for (i = first; i < first + XLEND_LARGE; i++)
+			wrong += was ? test_bit(i, b.lent) : test_bit(i, b.lent) != !!fake_slot[i];
+	}
+	wrong += c.lends != b.counts.lends || c.around != b.counts.around || c.refaults != b.counts.refaults ||
+		 c.upgrades != b.counts.upgrades || c.large != b.counts.large || c.to_device != b.counts.to_device ||
+		 c.to_ram != b.counts.to_ram;
+	for (i = 0; i < N / XLEND_LARGE; i++)
+		wrong += test_bit(i, b.large) != fake_large[i];
+	return wrong;
+}
+
 static void model(void)
 {
 	unsigned long round, leaked = 0, wrong = 0, held = 0, failed = 0, lies = 0, counted = 0;
@@ -103,7 +155,7 @@ static void model(void)
 		unsigned long base = rnd(N), i;
 		unsigned int nr = 1 + rnd(min((unsigned long)XLEND_BATCH, N - base));
 		unsigned int target = rnd(nr), nr_targets = 1 + rnd(nr - target);
-		unsigned int kind = rnd(10);
+		unsigned int kind = rnd(11);
 
 		if (kind < 4) {
 			unsigned long last = base + rnd(N - base);
@@ -111,6 +163,12 @@ static void model(void)
 			revoke(base, last);
 			for (i = base; i <= last; i++)
 				held += fake_slot[i] || test_bit(i, b.lent);
+			continue;
+		}
+		if (kind == 10) {
+			wrong += large_wrong(rnd(N / XLEND_LARGE) * XLEND_LARGE);
+			leaked += leaks();
+			wrong += others();
 			continue;
 		}
 		for (i = 0; i < nr; i++) {
@@ -233,6 +291,20 @@ static void details(void)
 	eq(fake_revokes - calls, 0, "nothing lent: no call");
 
 	one(7, 299);
+	/* one entry for many slots */
+	xlend_books_lock(&b);
+	eq(xlend_books_lend_large(&b, XLEND_LARGE, XLEND_LARGE | XENMEM_LEND_WRITE, 600, NULL), 0, "a large entry");
+	xlend_books_unlock(&b);
+	ok(xlend_books_has(&b, XLEND_LARGE, true) && xlend_books_has(&b, 2 * XLEND_LARGE - 1, true), "... all of it is lent");
+	one((XLEND_LARGE + 5) | XENMEM_LEND_WRITE, XLEND_LARGE + 5);
+	ok(xlend_books_has(&b, 700, true), "... a slot of it, lent again as it is: nothing changes");
+	calls = fake_revokes;
+	revoke(700, 700);
+	eq(fake_revokes - calls, 1, "one slot of it is revoked, by one call");
+	ok(!b.nr_large && !xlend_books_has(&b, XLEND_LARGE, false) && !xlend_books_has(&b, 2 * XLEND_LARGE - 1, false),
+	   "... and with it all of it");
+	one(9, 299);
+
 	xlend_books_close(&b);
 	eq(b.nr_lent, 0, "closing takes all back");
 	ok(!b.open, "... for good");

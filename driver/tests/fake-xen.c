@@ -8,6 +8,7 @@
 bool test_no_memory;
 
 u64 fake_slot[FAKE_SLOTS];
+bool fake_large[FAKE_SLOTS / XLEND_LARGE + 1];
 struct xlend_ioreq fake_page[FAKE_VCPUS];
 int fake_fail_rc, fake_fail_status;
 unsigned int fake_fail_after, fake_fail_each;
@@ -113,6 +114,8 @@ int xlend_hc_lend(domid_t domid, u64 handle, u64 first, unsigned int nr,
 		if (!fake_fail_rc && fake_fail_status &&
 		    !((first + i) % fake_fail_each))
 			err = fake_fail_status;
+		else if (fake_large[(first + i) / XLEND_LARGE])
+			err = *slot == frames[i] ? 0 : -EBUSY;
 		else if (*slot && (*slot ^ frames[i]) & ~XENMEM_LEND_WRITE)
 			err = -EBUSY;
 		else
@@ -136,6 +139,47 @@ int xlend_hc_lend(domid_t domid, u64 handle, u64 first, unsigned int nr,
 	return rc;
 }
 
+int xlend_hc_lend_large(domid_t domid, u64 handle, u64 first, u64 frame,
+			unsigned int vcpu)
+{
+	u64 *slot = &fake_slot[first];
+	bool answers = false, any = false, same = true;
+	unsigned int i;
+	int rc = 0;
+
+	pthread_mutex_lock(&fake_lock);
+	assert(domid == FAKE_DOMID && handle == FAKE_HANDLE);
+	assert(!(first % XLEND_LARGE) && first + XLEND_LARGE <= FAKE_SLOTS);
+	fake_lends++;
+	for (i = 0; i < XLEND_LARGE; i++) {
+		any |= slot[i];
+		same &= slot[i] && fake_large[first / XLEND_LARGE] &&
+			!((slot[i] ^ (frame + i)) & ~XENMEM_LEND_WRITE) &&
+			!(slot[i] & ~frame & XENMEM_LEND_WRITE);
+	}
+	if (fake_fail_rc)
+		rc = fake_fail_rc;
+	else if (fake_fail_status)
+		rc = fake_fail_status;
+	else if (any && !same)
+		rc = -EBUSY;
+	for (i = 0; i < XLEND_LARGE && !rc; i++)
+		slot[i] = frame + i;
+	if (!rc)
+		fake_large[first / XLEND_LARGE] = true;
+	if (!rc && vcpu != XLEND_NO_ANSWER &&
+	    (fake_page[vcpu].addr >> PAGE_SHIFT) - first < XLEND_LARGE)
+		answers = true;
+	if (answers && !READ_ONCE(fake_no_answer)) {
+		assert(state(vcpu) == XLEND_STATE_INPROCESS);
+		WRITE_ONCE(fake_page[vcpu].data, XENMEM_LEND_ANSWER_RETRY);
+		set_state(vcpu, XLEND_STATE_RESPONSE);
+		answer(vcpu);
+	}
+	pthread_mutex_unlock(&fake_lock);
+	return rc;
+}
+
 int xlend_hc_used(domid_t domid, u64 handle, u64 *revokes, u64 *unused)
 {
 	*revokes = *unused = 0;
@@ -144,9 +188,20 @@ int xlend_hc_used(domid_t domid, u64 handle, u64 *revokes, u64 *unused)
 
 int xlend_hc_revoke(domid_t domid, u64 handle, u64 first, u64 nr)
 {
+	u64 i;
+
 	assert(domid == FAKE_DOMID && handle == FAKE_HANDLE);
 	assert(nr && first + nr <= FAKE_SLOTS);
 	pthread_mutex_lock(&fake_lock);
+	/* large entries go as a whole */
+	while (fake_large[first / XLEND_LARGE] && first % XLEND_LARGE) {
+		first--;
+		nr++;
+	}
+	while (fake_large[(first + nr - 1) / XLEND_LARGE] && (first + nr) % XLEND_LARGE)
+		nr++;
+	for (i = first; i < first + nr; i++)
+		fake_large[i / XLEND_LARGE] &= i % XLEND_LARGE != XLEND_LARGE - 1;
 	memset(fake_slot + first, 0, nr * sizeof(fake_slot[0]));
 	fake_revokes++;
 	pthread_mutex_unlock(&fake_lock);

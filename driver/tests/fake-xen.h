@@ -8,13 +8,15 @@
 
 #include "../hcall.h"
 
-#define FAKE_SLOTS	300
+#define FAKE_SLOTS	1100
 #define FAKE_VCPUS	6
 #define FAKE_DOMID	7
 #define FAKE_HANDLE	0x1234
 
 /* A slot of the window: 0 if empty, else the frame with its rights. */
 extern u64 fake_slot[FAKE_SLOTS];
+/* These XLEND_LARGE slots are one entry. */
+extern bool fake_large[FAKE_SLOTS / XLEND_LARGE + 1];
 extern struct xlend_ioreq fake_page[FAKE_VCPUS];
 
 /*

@@ -204,11 +204,18 @@ static inline bool test_bit(unsigned long i, const unsigned long *map)
 	return READ_ONCE(map[i / 64]) >> (i % 64) & 1;
 }
 
+#define DIV_ROUND_UP(n, d) (((n) + (d) - 1) / (d))
+#define round_down(n, m) ((n) / (m) * (m))
 #define likely(x) __builtin_expect(!!(x), 1)
 
 static inline void __set_bit(unsigned long i, unsigned long *map)
 {
 	WRITE_ONCE(map[i / 64], map[i / 64] | 1UL << (i % 64));
+}
+
+static inline void __clear_bit(unsigned long i, unsigned long *map)
+{
+	WRITE_ONCE(map[i / 64], map[i / 64] & ~(1UL << (i % 64)));
 }
 
 static inline void __change_bit(unsigned long i, unsigned long *map)

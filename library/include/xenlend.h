@@ -370,7 +370,8 @@ struct xenlend_stats {
                                    CPUs do not tell */
     uint64_t to_device;         /* pages lent that had moved from RAM ... */
     uint64_t to_ram;            /* ... and to it from a device's memory */
-    uint64_t reserved[9];
+    uint64_t large;             /* pages of 2 MiB lent as one, ever */
+    uint64_t reserved[8];
 };
 
 /* The window's counters.  EFAULT: stats. */

@@ -36,4 +36,5 @@ void xenlend_stats_from_kernel(struct xenlend_stats *to,
     to->unused = from->unused;
     to->to_device = from->to_device;
     to->to_ram = from->to_ram;
+    to->large = from->large;
 }

@@ -268,6 +268,7 @@ static void windows(void)
        st.interrupts == offsetof(struct lenddev_stats, interrupts) && st.ahead == offsetof(struct lenddev_stats, ahead) &&
        st.unused == offsetof(struct lenddev_stats, unused) &&
        st.to_device == offsetof(struct lenddev_stats, to_device) && st.to_ram == offsetof(struct lenddev_stats, to_ram) &&
+       st.large == offsetof(struct lenddev_stats, large) &&
        st.revoke_us[23] == offsetof(struct lenddev_stats, revoke_us[23]) && st.stalls == offsetof(struct lenddev_stats, stalls) &&
        st.fault_max_ns == offsetof(struct lenddev_stats, fault_max_ns) &&
        st.fault_total_ns == offsetof(struct lenddev_stats, fault_total_ns) &&

@@ -147,15 +147,16 @@ static bool is_amd(void)
 	return c == 0x444d4163;	/* "cAMD" */
 }
 
-static void decode(struct entry *e, uint64_t word)
+static void decode(struct entry *e, uint64_t word, bool large)
 {
+	e->large = large && (word >> 7 & 1);
 	if (is_amd()) {
 		/* Xen's own PAT: write-back, write-through, UC-, UC, write-combining, write-protected */
 		static const int pat[8] = { 6, 4, 7, 0, 1, 5, -1, -1 };
 
 		e->there = word & 1;
 		e->write = word & 2;
-		e->type = pat[(word >> 3 & 3) | (word >> 7 & 1) << 2];
+		e->type = pat[(word >> 3 & 3) | (word >> (large ? 12 : 7) & 1) << 2];
 		e->fixed = false;
 	} else {
 		e->there = word & 7;
@@ -208,7 +209,7 @@ struct entry entry_of(uint32_t domid, uint64_t gfn, uint64_t slot)
 		word = strtoul(strstr(q, "entry ") + 6, NULL, 16);
 		e.frame = mfn;
 		e.mmio = at_mmio;
-		decode(&e, word);
+		decode(&e, word, strstr(line, " (2M)"));
 		break;
 	}
 	return e;

@@ -23,7 +23,7 @@ void devmem_close(struct devmem *d);
 
 /* A PCI device of the machine, which nobody uses. */
 struct pcidev {
-	char name[16];		/* as in /sys/bus/pci/devices */
+	char name[256];		/* as in /sys/bus/pci/devices */
 	uint32_t sbdf;		/* as Xen names it */
 };
 
@@ -39,6 +39,7 @@ struct entry {
 	uint64_t frame;		/* the machine's */
 	bool mmio;
 	bool write;
+	bool large;		/* 2 MiB */
 	int type;		/* memory type that it names: 0 UC, 1 WC, 6 WB; another: none of these */
 	bool fixed;		/* whatever the guest's PAT says */
 };

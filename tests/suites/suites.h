@@ -43,6 +43,7 @@ struct suite {
 	X(features, 300, 0) \
 	X(mmio, 300, DRIVER) \
 	X(cache, 300, DRIVER) \
+	X(huge, 300, DRIVER) \
 	X(nomem, 300, LONG) \
 	X(iommu, 120, PV_ONLY | LONG) \
 	X(dma, 120, PV_ONLY | LONG) \

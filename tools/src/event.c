@@ -311,7 +311,9 @@ static void put_details(struct out *o, const struct event *e)
                 (unsigned long long)e->v[F_COUNT]);
         break;
     case EVENT_LEND:
-        put(o, "%d writable", __builtin_popcountll(e->v[F_WRITABLE]));
+        /* one word stands for all of a large entry */
+        put(o, "%d writable", e->v[F_PAGES] > 64 && e->v[F_WRITABLE]
+            ? (int)e->v[F_PAGES] : __builtin_popcountll(e->v[F_WRITABLE]));
         if (e->what)
             put(o, ", the vCPU goes on");
         if (rc)

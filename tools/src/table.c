@@ -181,6 +181,7 @@ int table_totals(FILE *f, const struct window *w)
     counter(t, &bad, "  pages lent", s->lends);
     counter(t, &bad, "    with a neighbour's fault", s->around);
     counter(t, &bad, "    brought ahead of a sequence", s->ahead);
+    counter(t, &bad, "    512 at once, as one of 2 MiB", s->large);
     counter(t, &bad, "    moved from RAM to a device", s->to_device);
     counter(t, &bad, "    moved from a device to RAM", s->to_ram);
     counter(t, &bad, "    hypercalls", s->lend_calls);

@@ -50,7 +50,7 @@ int main(void)
     w[0].stats = (struct xenlend_stats){
         .pages_lent = 1, .faults_read = 20, .faults_write = 5, .upgrades = 4, .around = 6, .copies = 7, .lends = 18446744073709551615u,
         .lend_calls = 9, .revokes = 10, .revoke_calls = 11, .invalidations = 12, .refaults = 13, .retries = 14,
-        .errors = 15, .stalls = 16, .holds = 20, .vcpus_held = 21, .interrupts = 22, .ahead = 23, .unused = 24, .to_device = 25, .to_ram = 26,
+        .errors = 15, .stalls = 16, .holds = 20, .vcpus_held = 21, .interrupts = 22, .ahead = 23, .unused = 24, .to_device = 25, .to_ram = 26, .large = 27,
         .fault_max_ns = 17000000, .fault_total_ns = 25 * 12345, .revoke_max_ns = 19,
         .revoke_total_ns = 11 * 2000,
     };
@@ -71,6 +71,7 @@ int main(void)
             "  pages lent                         18446744073709551615\n"
             "    with a neighbour's fault                            6\n"
             "    brought ahead of a sequence                        23\n"
+            "    512 at once, as one of 2 MiB                       27\n"
             "    moved from RAM to a device                         25\n"
             "    moved from a device to RAM                         26\n"
             "    hypercalls                                          9\n"

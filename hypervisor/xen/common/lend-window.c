@@ -42,8 +42,11 @@ int lend_check_args(const struct xen_mem_lend *op)
     case XENMEM_LEND_lend:
         used = sizeof(op->u.lend);
         flags = XENMEM_LEND_ANSWER;
-        ok = !l->pad && (l->frames || l->nr <= XENMEM_LEND_INLINE) &&
-             (op->flags & XENMEM_LEND_ANSWER ? l->nr <= XENMEM_LEND_BATCH
+        ok = !l->pad &&
+             (l->frames || l->nr <= XENMEM_LEND_INLINE ||
+              lend_is_large_call(l)) &&
+             (op->flags & XENMEM_LEND_ANSWER ? l->nr <= XENMEM_LEND_BATCH ||
+                                               lend_is_large_call(l)
                                              : !l->vcpu);
         break;
 
@@ -270,6 +273,84 @@ int lend_check_kind(uint64_t word, uint64_t *what)
     default:
         return -EINVAL;
     }
+}
+
+bool lend_is_large(const struct lend_window *w, unsigned long s)
+{
+    const uint64_t *head;
+
+    if ( likely(!w->large) )
+        return false;
+
+    head = lend_slot(w, s & ~(LEND_CHUNK - 1));
+
+    return head && (*head & LEND_SLOT_LARGE);
+}
+
+unsigned long lend_revoke_step(const struct lend_window *w, unsigned long *s,
+                               unsigned long e)
+{
+    unsigned long next = (*s | (LEND_CHUNK - 1)) + 1;
+
+    if ( lend_is_large(w, *s) )
+    {
+        *s &= ~(LEND_CHUNK - 1);
+        return next;
+    }
+
+    e = e - *s > LEND_CHUNK ? *s + LEND_CHUNK : e;
+
+    return next < e && lend_is_large(w, next) ? next : e;
+}
+
+enum lend_slot_state lend_large_test(const struct lend_window *w,
+                                     unsigned long s, uint64_t what,
+                                     bool write)
+{
+    if ( lend_is_large(w, s) )
+        return lend_slot_test(lend_slot(w, s), what, write);
+
+    return lend_slot_next(w, s, s + LEND_CHUNK) < s + LEND_CHUNK
+           ? LEND_SLOT_busy : LEND_SLOT_empty;
+}
+
+void lend_large_fill(struct lend_window *w, unsigned long s, uint64_t what,
+                     bool write)
+{
+    uint64_t *slot = lend_slot(w, s);
+    unsigned int i;
+
+    ASSERT(!(s & (LEND_CHUNK - 1)) && !(what & (LEND_CHUNK - 1)));
+
+    for ( i = 0; i < LEND_CHUNK; i++ )
+        lend_slot_fill(w, slot + i, what + i, write);
+
+    *slot |= LEND_SLOT_LARGE;
+    w->large++;
+}
+
+void lend_large_upgrade(struct lend_window *w, unsigned long s)
+{
+    uint64_t *slot = lend_slot(w, s);
+    unsigned int i;
+
+    ASSERT(*slot & LEND_SLOT_LARGE);
+
+    for ( i = 0; i < LEND_CHUNK; i++ )
+        lend_slot_upgrade(slot + i);
+}
+
+void lend_large_clear(struct lend_window *w, unsigned long s, bool unread,
+                      bool unwritten)
+{
+    uint64_t *slot = lend_slot(w, s);
+    unsigned int i;
+
+    ASSERT(*slot & LEND_SLOT_LARGE);
+
+    for ( i = 0; i < LEND_CHUNK; i++ )
+        lend_slot_clear(slot + i, unread, unwritten);
+    w->large--;
 }
 
 unsigned long lend_slot_next(const struct lend_window *w, unsigned long s,

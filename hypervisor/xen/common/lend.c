@@ -103,7 +103,7 @@ static unsigned long window_revoke(struct lend_window *w, unsigned long s,
         {
             bool ok;
 
-            end = min(end, s + LEND_CHUNK);
+            end = lend_revoke_step(w, &s, end);
 
             TRACE_TIME(TRC_MEM_LEND_REVOKE, w->borrower->domain_id, w->id,
                        w->id >> 32, s, end - s);
@@ -426,6 +426,52 @@ static int lend_batch(struct lend_window *w, unsigned long first,
     return rc;
 }
 
+/* One entry of LEND_CHUNK slots, or none. */
+static int lend_large(struct lend_window *w, unsigned long first,
+                      uint64_t word)
+{
+    bool write = word & XENMEM_LEND_WRITE, mmio = word & XENMEM_LEND_MMIO;
+    bool used = false;
+    uint64_t what;
+    int rc = lend_check_word(word & ~XENMEM_LEND_ORDER_MASK, &what);
+
+    if ( rc )
+        return rc;
+
+    /* Then it is a page of the books as well. */
+    if ( (w->gfn | first | what) & (LEND_CHUNK - 1) )
+        return -EINVAL;
+
+    if ( mmio )
+        read_lock(&w->lender->caps_lock);
+
+    rc = arch_lend_get_frames(w->lender, write, &what);
+    if ( !rc )
+    {
+        spin_lock(&w->lock);
+
+        if ( w->dead || w->borrower->is_dying || w->lender->is_dying )
+            rc = -ENOENT;
+        else if ( !lend_slot_alloc(w, first) )
+            rc = -ENOMEM;
+        else
+            rc = arch_lend_map_large(w, first, what, write, &used);
+
+        spin_unlock(&w->lock);
+
+        if ( !used )
+            arch_lend_put_frames(w->lender, what, LEND_CHUNK);
+    }
+
+    if ( mmio )
+        read_unlock(&w->lender->caps_lock);
+
+    TRACE_TIME(TRC_MEM_LEND_LEND, w->borrower->domain_id, w->id, w->id >> 32,
+               first, LEND_CHUNK, used ? LEND_CHUNK : 0);
+
+    return rc;
+}
+
 /* A 32-bit caller can name no address above 4G, and must not try to. */
 static bool handle_okay(uint64_t addr)
 {
@@ -456,6 +502,22 @@ static int lend_slots(struct lend_window *w, const struct xen_mem_lend *op,
         v = domain_vcpu(w->borrower, l->vcpu);
         if ( !v )
             return -EINVAL;
+    }
+
+    if ( lend_is_large_call(l) )
+    {
+        int rc = lend_large(w, l->first, l->inline_frames[0]);
+
+        if ( !rc && v &&
+             lend_waits_at(&v->io.lend, w) - l->first < LEND_CHUNK &&
+             lend_answer_fault(w, l->vcpu) )
+        {
+            spin_lock(&w->lock);
+            w->answers++;
+            spin_unlock(&w->lock);
+        }
+
+        return rc;
     }
 
     while ( *done < l->nr )
@@ -532,6 +594,7 @@ static int lend_query(struct lend_window *w, struct xen_mem_lend_query *q)
     c.answers = w->answers;
     c.unused = w->unused;
     c.mmio = w->mmio;
+    c.large = w->large;
     spin_unlock(&w->lock);
 
     if ( copy_to_guest(buffer, (const char *)&c,
@@ -609,7 +672,8 @@ static int lend_with_window(struct xen_mem_lend *op, domid_t domid, uint64_t id,
 
 static const struct xen_mem_lend_info lend_info = {
     .version = XENMEM_LEND_VERSION,
-    .features = XENMEM_LEND_HAS_CACHE | XENMEM_LEND_HAS_MMIO,
+    .features = XENMEM_LEND_HAS_CACHE | XENMEM_LEND_HAS_MMIO |
+                XENMEM_LEND_HAS_2M,
     .max_slots = LEND_MAX_SLOTS,
     .max_windows = LEND_MAX_WINDOWS,
 };
@@ -890,8 +954,8 @@ int lend_iomem_denied(struct domain *d, bool anew)
 
 static void dump_window(struct lend_window *w)
 {
-    printk("    window %#"PRIx64": gfn %#lx nr %#lx, lent %lu (MMIO %lu), of %pd%s%s\n",
-           w->id, w->gfn, w->nr, w->lent, w->mmio, w->lender,
+    printk("    window %#"PRIx64": gfn %#lx nr %#lx, lent %lu (MMIO %lu, entries of 2M %lu), of %pd%s%s\n",
+           w->id, w->gfn, w->nr, w->lent, w->mmio, w->large, w->lender,
            w->server ? lend_server(w) ? "" : ", server cannot answer"
                      : ", orphan",
            w->dead ? ", dead" : "");

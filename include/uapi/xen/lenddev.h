@@ -142,6 +142,7 @@ struct lenddev_stats {
 	__aligned_u64 unused;		/* pages revoked that no vCPU had used */
 	__aligned_u64 to_device;	/* pages lent that had moved from RAM ... */
 	__aligned_u64 to_ram;		/* ... and to it from a device's memory */
+	__aligned_u64 large;		/* entries of 2 MiB lent, ever */
 };
 
 /*

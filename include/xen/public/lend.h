@@ -36,15 +36,21 @@
  * ANSWER: if the call succeeds, and the slot for which the borrower's vCPU
  * `vcpu` waits is among those whose result is 0, its request is answered with
  * XENMEM_LEND_ANSWER_RETRY: nothing else must answer it then.  Only for calls
- * with at most XENMEM_LEND_BATCH slots.
+ * with at most XENMEM_LEND_BATCH slots, or a word of 2M.
  */
 #define XENMEM_LEND_ANSWER          (1U << 0)
 
 /*
  * What is to be lent in one slot: a frame number as the caller uses it in
  * hypercalls (a PV domain's machine frame, a translated domain's guest frame),
- * and how.  All other bits are 0.  Set aside for later versions are 40 to 43
- * (log2 of the number of slots, for one entry of several frames).
+ * and how.  All other bits are 0.
+ *
+ * A word of 2M stands for 512 slots and as many frames, which become one entry
+ * of the borrower's tables: the slots are empty, the first slot's guest frame
+ * and the frame are multiples of 512, and so is the window's first frame; the
+ * frames are next to each other in the machine.  It is the only one of its
+ * call, which succeeds as a whole or not at all: in inline_frames[0], with
+ * `nr` 512, and without status.  To revoke any of its slots revokes all.
  *
  * Without MMIO the frame is RAM, with it a device's: one that the lender has
  * I/O memory permission for.  What is lent of that is taken back when the
@@ -54,6 +60,9 @@
  * frame.  MMIO cannot be write-back.
  */
 #define XENMEM_LEND_FRAME_MASK      (((uint64_t)1 << 40) - 1)
+#define XENMEM_LEND_ORDER_MASK      ((uint64_t)0xf << 40)
+#define XENMEM_LEND_4K              ((uint64_t)0 << 40)
+#define XENMEM_LEND_2M              ((uint64_t)9 << 40)
 #define XENMEM_LEND_CACHE_MASK      ((uint64_t)0xf << 44)
 #define XENMEM_LEND_WB              ((uint64_t)0 << 44) /* write-back */
 #define XENMEM_LEND_WC              ((uint64_t)1 << 44) /* write-combining */
@@ -88,6 +97,7 @@
 /* xen_mem_lend_info.features; unknown ones are not to be minded. */
 #define XENMEM_LEND_HAS_CACHE       (1U << 0) /* WC and UC */
 #define XENMEM_LEND_HAS_MMIO        (1U << 1) /* MMIO */
+#define XENMEM_LEND_HAS_2M          (1U << 2) /* words of 2M */
 
 /* Anybody may ask. */
 struct xen_mem_lend_info {
@@ -165,6 +175,7 @@ struct xen_mem_lend_counters {
     uint64_t unused;            /* slots revoked before any vCPU had used the
                                    frame, ever; 0 where CPUs do not tell */
     uint64_t mmio;              /* slots lent now that are MMIO */
+    uint64_t large;             /* entries of 2 MiB now */
 };
 
 struct xen_mem_lend_query {

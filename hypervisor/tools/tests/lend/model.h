@@ -27,6 +27,7 @@ struct model_range {
     struct lend_window w;
     unsigned long gfn, nr;
     struct model_slot slot[MODEL_SLOTS];
+    bool large[MODEL_SLOTS / LEND_CHUNK + 1];
     bool chunk[MODEL_SLOTS / LEND_CHUNK + 1];
 };
 
@@ -109,12 +110,60 @@ static inline void model_drop(struct model *m, struct model_range *x)
     x->used = x->in_table = false;
 }
 
-/* Everything lent in [s, e) comes back. */
+/* Everything lent in [s, e) comes back, and large entries as a whole. */
 static inline void model_revoke(struct model_range *x, unsigned long s,
                                 unsigned long e, struct source *src)
 {
-    unsigned long i, next = s;
+    unsigned long i, next = s, n;
     bool dirty;
+
+    /* As Xen does it: step by step, none of which has half of one. */
+    for ( i = s; (i = lend_slot_next(&x->w, i, e)) < e; i = n )
+    {
+        unsigned long from = i, end;
+
+        n = lend_revoke_step(&x->w, &from, e);
+        end = (i | (LEND_CHUNK - 1)) + 1;
+        if ( x->large[i / LEND_CHUNK] )
+        {
+            CHECK(from == (i & ~(LEND_CHUNK - 1)) && n == end);
+            s = from < s ? from : s;
+            e = n > e ? n : e;
+            continue;
+        }
+        CHECK(from == i && n > i && n <= e && n - i <= LEND_CHUNK);
+        CHECK(n == e || n == i + LEND_CHUNK ||
+              (n == end && x->large[n / LEND_CHUNK]));
+        CHECK(n <= end || !x->large[end / LEND_CHUNK]);
+    }
+
+    for ( next = i = s; i < e; i++ )
+    {
+        bool unread, unwritten;
+        unsigned int j;
+
+        if ( i % LEND_CHUNK || !x->large[i / LEND_CHUNK] )
+            continue;
+
+        CHECK(lend_is_large(&x->w, i) && lend_is_large(&x->w, i + 511));
+        unread = src->draw(src, 2);
+        unwritten = unread || src->draw(src, 2);
+        lend_large_clear(&x->w, i, unread, unwritten);
+        CHECK(!lend_is_large(&x->w, i));
+        x->large[i / LEND_CHUNK] = false;
+        for ( j = 0; j < LEND_CHUNK; j++ )
+        {
+            struct model_slot *ms = &x->slot[i + j];
+
+            CHECK(ms->lent);
+            ms->unread = unread;
+            ms->unwritten = unwritten;
+            CHECK(lend_slot_release(&x->w, lend_slot(&x->w, i + j), &dirty) ==
+                  ms->frame);
+            CHECK(dirty == ms->write);
+            ms->lent = ms->write = false;
+        }
+    }
 
     for ( i = s; i < e; i++ )
     {
@@ -190,7 +239,7 @@ static inline void model_lend(struct model_range *x, unsigned long s,
         ms->unread = ms->unwritten = false;
         ms->frame = frame;
         ms->write = write;
-        ms->seq = (ms->seq + 1) & 0xffff;
+        ms->seq = (ms->seq + 1) & 0x7fff;
         break;
 
     case LEND_SLOT_same:
@@ -201,7 +250,7 @@ static inline void model_lend(struct model_range *x, unsigned long s,
         CHECK(ms->lent && ms->frame == frame && write && !ms->write);
         lend_slot_upgrade(slot);
         ms->write = true;
-        ms->seq = (ms->seq + 1) & 0xffff;
+        ms->seq = (ms->seq + 1) & 0x7fff;
         break;
 
     case LEND_SLOT_busy:
@@ -211,6 +260,58 @@ static inline void model_lend(struct model_range *x, unsigned long s,
     default:
         CHECK(false);
         break;
+    }
+}
+
+static inline void model_lend_large(struct model_range *x, unsigned long s,
+                                    struct source *src)
+{
+    uint64_t what = (1 + src->draw(src, 4)) * LEND_CHUNK |
+                    (src->draw(src, 4) ? 0 : LEND_SLOT_MMIO | LEND_SLOT_UC);
+    bool write = src->draw(src, 2), any = false;
+    enum lend_slot_state state;
+    unsigned int i;
+
+    s &= ~(LEND_CHUNK - 1);
+    if ( x->nr - s < LEND_CHUNK || !lend_slot_alloc(&x->w, s) )
+        return;
+    x->chunk[s / LEND_CHUNK] = true;
+
+    for ( i = 0; i < LEND_CHUNK; i++ )
+        any |= x->slot[s + i].lent;
+
+    state = lend_large_test(&x->w, s, what, write);
+    if ( state == LEND_SLOT_empty )
+    {
+        CHECK(!any && !x->large[s / LEND_CHUNK]);
+        lend_large_fill(&x->w, s, what, write);
+        x->large[s / LEND_CHUNK] = true;
+    }
+    else if ( state == LEND_SLOT_upgrade )
+    {
+        CHECK(x->large[s / LEND_CHUNK] && write && !x->slot[s].write &&
+              x->slot[s].frame == what);
+        lend_large_upgrade(&x->w, s);
+    }
+    else
+    {
+        CHECK(any);
+        CHECK((state == LEND_SLOT_same) ==
+              (x->large[s / LEND_CHUNK] && x->slot[s].frame == what &&
+               x->slot[s].write == write));
+        return;
+    }
+
+    for ( i = 0; i < LEND_CHUNK; i++ )
+    {
+        struct model_slot *ms = &x->slot[s + i];
+
+        if ( state == LEND_SLOT_empty )
+            ms->unread = ms->unwritten = false;
+        ms->lent = true;
+        ms->frame = what + i;
+        ms->write = write;
+        ms->seq = (ms->seq + 1) & 0x7fff;
     }
 }
 
@@ -312,8 +413,11 @@ static inline void model_step(struct model *m, struct source *src)
 
     default:
         s = src->draw(src, x->nr);
+        if ( !src->draw(src, 8) )
+            model_lend_large(x, s, src);
         for ( i = 1 + src->draw(src, 40); i-- && s < x->nr; s++ )
-            model_lend(x, s, src);
+            if ( !x->large[s / LEND_CHUNK] )
+                model_lend(x, s, src);
         break;
     }
 
@@ -337,7 +441,7 @@ static inline void model_check(const struct model *m)
     for ( i = 0; i < MODEL_RANGES; i++ )
     {
         const struct model_range *x = &m->range[i];
-        unsigned long s, lent = 0, mmio = 0;
+        unsigned long s, lent = 0, mmio = 0, large = 0;
 
         if ( !x->used )
             continue;
@@ -357,9 +461,12 @@ static inline void model_check(const struct model *m)
             CHECK(!(*slot & LEND_SLOT_REVOKING));
             CHECK((*slot & LEND_SLOT_WHAT) == (ms->lent ? ms->frame : 0));
             CHECK(slot_seq(&x->w, s) == ms->seq);
+            large += !(s % LEND_CHUNK) && x->large[s / LEND_CHUNK];
+            CHECK(lend_is_large(&x->w, s) == x->large[s / LEND_CHUNK]);
         }
         CHECK(x->w.lent == lent);
         CHECK(x->w.mmio == mmio);
+        CHECK(x->w.large == large);
     }
 }
 

@@ -62,7 +62,7 @@ static void test_args(void)
     EXPECT(offsetof(struct xen_mem_lend_lend, inline_frames) == 48);
     EXPECT(offsetof(struct xen_mem_lend_create, window) == 24);
     EXPECT(offsetof(struct xen_mem_lend_query, counters) == 16);
-    EXPECT(sizeof(struct xen_mem_lend_counters) == 16 * 8);
+    EXPECT(sizeof(struct xen_mem_lend_counters) == 17 * 8);
 
     for ( i = 0; i < ARRAY_SIZE(ops); i++ )
     {
@@ -172,6 +172,43 @@ static void test_args(void)
             EXPECT(lend_check_args(&op) == l[i].rc);
             op.u.lend.pad = 1;
             EXPECT(lend_check_args(&op) == -EINVAL);
+        }
+    }
+    {
+        static const uint64_t words[] = {
+            XENMEM_LEND_2M, 512 | XENMEM_LEND_2M | XENMEM_LEND_WRITE,
+            /* what it says else is looked at with the frames */
+            XENMEM_LEND_2M | (uint64_t)7 << 44,
+        };
+        struct xen_mem_lend op = {
+            .op = XENMEM_LEND_lend,
+            .u.lend = { .nr = 512 },
+        };
+        struct xen_mem_lend_lend *l = &op.u.lend;
+
+        for ( i = 0; i < ARRAY_SIZE(words); i++ )
+        {
+            l->inline_frames[0] = words[i];
+            EXPECT(!lend_check_args(&op) && lend_is_large_call(l));
+            op.flags = XENMEM_LEND_ANSWER;
+            EXPECT(!lend_check_args(&op));
+            op.flags = 0;
+            l->nr = 511;
+            EXPECT(lend_check_args(&op) == -EINVAL);
+            l->nr = 513;
+            EXPECT(lend_check_args(&op) == -EINVAL);
+            l->nr = 512;
+            l->status = 8;
+            EXPECT(lend_check_args(&op) == -EINVAL);
+            l->status = 0;
+            l->frames = 8;
+            EXPECT(!lend_check_args(&op) && !lend_is_large_call(l));
+            l->frames = 0;
+        }
+        for ( i = 0; i < 16; i++ )
+        {
+            l->inline_frames[0] = (uint64_t)i << 40;
+            EXPECT(lend_check_args(&op) == (i == 9 ? 0 : -EINVAL));
         }
     }
     ok("lend: few frames inline, a vCPU only to answer it, one batch then");
@@ -286,6 +323,20 @@ static void test_table(void)
     ok("the slots of all windows together are bounded");
 }
 
+static void model_clear_large(struct lend_window *w, unsigned long s)
+{
+    unsigned int i;
+    bool dirty;
+
+    lend_large_clear(w, s, false, false);
+    for ( i = 0; i < LEND_CHUNK; i++ )
+    {
+        EXPECT(lend_slot_release(w, lend_slot(w, s + i), &dirty) ==
+               LEND_CHUNK + i);
+        EXPECT(dirty);
+    }
+}
+
 static void test_slots(void)
 {
     struct lend_window w = {};
@@ -338,6 +389,39 @@ static void test_slots(void)
     window_end(&w);
     EXPECT(!allocated);
     ok("a slot's life");
+
+    EXPECT(!lend_window_init(&w, 0, LEND_CHUNK * 2 + 10));
+    w.dead = false;
+    s = lend_slot_alloc(&w, LEND_CHUNK);
+    EXPECT(s && lend_slot_alloc(&w, 0) && lend_slot_alloc(&w, LEND_CHUNK * 2));
+    EXPECT(lend_large_test(&w, LEND_CHUNK, LEND_CHUNK, true) ==
+           LEND_SLOT_empty);
+    lend_large_fill(&w, LEND_CHUNK, LEND_CHUNK, true);
+    EXPECT(w.lent == LEND_CHUNK && w.large == 1);
+    EXPECT(lend_slot_test(s + 7, LEND_CHUNK + 7, true) == LEND_SLOT_same);
+    {
+        /* from, to: what is revoked first */
+        static const unsigned long t[][4] = {
+            { 512, 1024, 512, 1024 }, { 600, 601, 512, 1024 },
+            { 512, 513, 512, 1024 }, { 1023, 1034, 512, 1024 },
+            { 500, 600, 500, 512 }, { 0, 1034, 0, 512 },
+            { 1, 1034, 1, 512 }, { 1024, 1034, 1024, 1034 },
+        };
+        unsigned int i;
+
+        for ( i = 0; i < ARRAY_SIZE(t); i++ )
+        {
+            unsigned long from = t[i][0];
+
+            EXPECT(lend_revoke_step(&w, &from, t[i][1]) == t[i][3]);
+            EXPECT(from == t[i][2]);
+        }
+    }
+    model_clear_large(&w, LEND_CHUNK);
+    EXPECT(!w.lent && !w.large);
+    window_end(&w);
+    EXPECT(!allocated);
+    ok("a large entry is revoked as a whole, or not at all");
 }
 
 static void test_count(void)

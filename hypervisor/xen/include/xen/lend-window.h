@@ -31,7 +31,7 @@ struct ioreq_server;
 /* Slots of all windows of one borrower: fits a continuation's cursor. */
 #define LEND_MAX_SLOTS   (1UL << 22)
 
-/* The slots of one page of the books. */
+/* The slots of one page of the books, and of a large entry. */
 #define LEND_CHUNK_ORDER 9
 #define LEND_CHUNK       (1UL << LEND_CHUNK_ORDER)
 
@@ -40,8 +40,9 @@ struct ioreq_server;
  * about the last frame outlive it.
  */
 #define LEND_SLOT_FRAME    ((1UL << 40) - 1)
-#define LEND_SLOT_SEQ      (0xffffUL << 40)     /* frames lent here, ever */
+#define LEND_SLOT_SEQ      (0x7fffUL << 40)     /* frames lent here, ever */
 #define LEND_SLOT_SEQ_ONE  (1UL << 40)
+#define LEND_SLOT_LARGE    (1UL << 55)          /* first of a large entry */
 #define LEND_SLOT_UNREAD   (1UL << 56)          /* last frame: never used */
 #define LEND_SLOT_UNWRITTEN (1UL << 57)         /* last frame: never written */
 #define LEND_SLOT_MMIO     (1UL << 58)          /* a device's: no reference */
@@ -73,6 +74,7 @@ struct lend_window {
     uint64_t **old_chunk;       /* on its way out; lock */
     unsigned long lent;         /* slots LENT or REVOKING; lock */
     unsigned long mmio;         /* ... that are MMIO; lock */
+    unsigned long large;        /* large entries; lock */
     bool dead;                  /* lends no more; lock */
     unsigned long cursor;       /* how far teardown has come; lock */
     /*
@@ -209,6 +211,13 @@ uint64_t *lend_slot_alloc(struct lend_window *w, unsigned long s);
  */
 int lend_check_kind(uint64_t word, uint64_t *what);
 
+/* The only word of a call that lends a large entry. */
+static inline bool lend_is_large_call(const struct xen_mem_lend_lend *l)
+{
+    return !l->frames && !l->status && l->nr == LEND_CHUNK &&
+           (l->inline_frames[0] & XENMEM_LEND_ORDER_MASK) == XENMEM_LEND_2M;
+}
+
 static inline int lend_check_word(uint64_t word, uint64_t *what)
 {
     *what = word & XENMEM_LEND_FRAME_MASK;
@@ -217,6 +226,33 @@ static inline int lend_check_word(uint64_t word, uint64_t *what)
     return likely(!(word & ~(XENMEM_LEND_FRAME_MASK | XENMEM_LEND_WRITE)))
            ? 0 : lend_check_kind(word, what);
 }
+
+/*
+ * Does s belong to a large entry?  Only windows that begin at a multiple of
+ * LEND_CHUNK have these: one is a page of the books.
+ */
+bool lend_is_large(const struct lend_window *w, unsigned long s);
+
+/*
+ * What to revoke at once of [*s, e), in which *s is lent: returns its end, at
+ * most LEND_CHUNK slots from *s on.  A large entry is whole: *s may become less,
+ * and the end be more than e.
+ */
+unsigned long lend_revoke_step(const struct lend_window *w, unsigned long *s,
+                               unsigned long e);
+
+/* What lending `what` and what comes after it to a chunk would come to. */
+enum lend_slot_state lend_large_test(const struct lend_window *w,
+                                     unsigned long s, uint64_t what,
+                                     bool write);
+/* All of its slots are empty; they take over the frames' references. */
+void lend_large_fill(struct lend_window *w, unsigned long s, uint64_t what,
+                     bool write);
+/* It was lent read-only. */
+void lend_large_upgrade(struct lend_window *w, unsigned long s);
+/* Its entry is gone: all slots become REVOKING. */
+void lend_large_clear(struct lend_window *w, unsigned long s, bool unread,
+                      bool unwritten);
 
 /* The first lent slot of [s, e), or e. */
 unsigned long lend_slot_next(const struct lend_window *w, unsigned long s,

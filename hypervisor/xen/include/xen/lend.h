@@ -235,6 +235,17 @@ int arch_lend_get_frame(struct domain *lender, bool write, uint64_t *what);
 void arch_lend_put_frame(struct domain *lender, uint64_t what, bool dirty);
 
 /*
+ * The same for LEND_CHUNK frames from *what on, which is a multiple of that: all
+ * or none.  -EOPNOTSUPP too: they are not one such piece of the machine's
+ * memory.
+ */
+int arch_lend_get_frames(struct domain *lender, bool write, uint64_t *what);
+
+/* Gives back the first nr of these.  Nothing was written to them. */
+void arch_lend_put_frames(struct domain *lender, uint64_t what,
+                          unsigned int nr);
+
+/*
  * Fills those of slots [first, first + nr), nr <= LEND_BATCH, that have a bit in
  * *good: each has its page of the books.  If it cannot be, takes the bit away
  * and leaves the reason in status.  Returns a bit for each frame whose
@@ -243,6 +254,15 @@ void arch_lend_put_frame(struct domain *lender, uint64_t what, bool dirty);
 uint64_t arch_lend_map(struct lend_window *w, unsigned long first,
                        unsigned int nr, const uint64_t *what, uint64_t write,
                        int *status, uint64_t *good);
+
+/*
+ * Fills the chunk that begins with slot s, and has its page of the books, by
+ * one entry.  *used: it has taken over the frames' references.  0, -EEXIST,
+ * -EBUSY, or no memory for tables.  A table that is in the way, and empty, is
+ * freed.  w->lock is held.
+ */
+int arch_lend_map_large(struct lend_window *w, unsigned long s, uint64_t what,
+                        bool write, bool *used);
 
 /*
  * Empties slots [s, e), and returns when no CPU can use the old entries.  Needs

@@ -302,6 +302,45 @@ void arch_lend_put_frame(struct domain *lender, uint64_t what, bool dirty)
     put_page_and_type(mfn_to_page(mfn));
 }
 
+void arch_lend_put_frames(struct domain *lender, uint64_t what,
+                          unsigned int nr)
+{
+    while ( nr-- )
+        arch_lend_put_frame(lender, what++, false);
+}
+
+int arch_lend_get_frames(struct domain *lender, bool write, uint64_t *what)
+{
+    uint64_t base = 0;
+    unsigned int i;
+    int rc = 0;
+
+    for ( i = 0; i < LEND_CHUNK; i++ )
+    {
+        uint64_t next = *what + i;
+
+        rc = arch_lend_get_frame(lender, write, &next);
+        if ( rc )
+            break;
+
+        if ( !i )
+            base = next;
+        if ( next != base + i || (base & (LEND_CHUNK - 1)) )
+        {
+            arch_lend_put_frame(lender, next, false);
+            rc = -EOPNOTSUPP;
+            break;
+        }
+    }
+
+    if ( rc )
+        arch_lend_put_frames(lender, base, i);
+    else
+        *what = base;
+
+    return rc;
+}
+
 /* Where entries are: the table of the last one stays mapped. */
 struct cursor {
     struct p2m_domain *p2m;
@@ -324,7 +363,7 @@ static bool cursor_at(const struct cursor *c, unsigned long gfn)
 static void *cursor_go(struct cursor *c, unsigned long gfn)
 {
     cursor_end(c);
-    c->table = c->p2m->lend.map_table(c->p2m, gfn);
+    c->table = c->p2m->lend.map_table(c->p2m, gfn, false);
     c->nr = gfn >> PAGETABLE_ORDER;
 
     return c->table;
@@ -444,6 +483,17 @@ uint64_t arch_lend_map(struct lend_window *w, unsigned long first,
         if ( !(*good & bit) )
             continue;
 
+        if ( unlikely(lend_is_large(w, first + i)) )
+        {
+            /* There is no entry for it alone. */
+            if ( lend_slot_test(slot, what[i], write & bit) != LEND_SLOT_same )
+            {
+                status[i] = -EBUSY;
+                *good &= ~bit;
+            }
+            continue;
+        }
+
         status[i] = map_slot(w, &c, w->gfn + first + i, slot, what[i],
                              write & bit, &taken);
         if ( status[i] )
@@ -482,6 +532,90 @@ static void kick(struct p2m_domain *p2m)
         p2m->lend.kick(p2m, mask);
 }
 
+int arch_lend_map_large(struct lend_window *w, unsigned long s, uint64_t what,
+                        bool write, bool *used)
+{
+    struct p2m_domain *p2m = p2m_get_hostp2m(w->borrower);
+    struct cursor c = { .p2m = p2m };
+    unsigned long gfn = w->gfn + s;
+    mfn_t mfn = _mfn(what & LEND_SLOT_FRAME);
+    p2m_type_t t = lent_type(what, write);
+    struct page_info *old = NULL;
+    void *table;
+    int rc = 0;
+
+    ASSERT(spin_is_locked(&w->lock));
+    BUILD_BUG_ON(LEND_CHUNK_ORDER != PAGE_ORDER_2M);
+
+    p2m_lock(p2m);
+
+    /* Changes which are due, and their flushes, come first. */
+    rc = p2m->recalc(p2m, gfn);
+    table = rc < 0 ? NULL : p2m->lend.map_table(p2m, gfn, true);
+    if ( rc >= 0 && !table )
+    {
+        /* With one more table than needed, which is taken out again. */
+        rc = cursor_make(&c, gfn);
+        cursor_end(&c);
+        table = rc ? NULL : p2m->lend.map_table(p2m, gfn, true);
+    }
+
+    if ( table )
+    {
+        rc = 0;
+
+        switch ( lend_large_test(w, s, what, write) )
+        {
+        case LEND_SLOT_empty:
+            if ( !p2m->lend.fill_large(p2m, table, gfn, mfn, t, &old) )
+            {
+                rc = -EEXIST;
+                break;
+            }
+
+            lend_large_fill(w, s, what, write);
+            p2m->lend.nr += LEND_CHUNK;
+            w->lends += LEND_CHUNK;
+            *used = true;
+            break;
+
+        case LEND_SLOT_upgrade:
+            p2m->lend.write_large(p2m, table, gfn, mfn, t);
+            lend_large_upgrade(w, s);
+            w->upgrades += LEND_CHUNK;
+            break;
+
+        case LEND_SLOT_same:
+            break;
+
+        default:
+            rc = -EBUSY;
+            break;
+        }
+
+        unmap_domain_page(table);
+    }
+    else if ( rc >= 0 )
+        rc = -EEXIST;
+
+    if ( old )
+        p2m->lend.stale(p2m);
+
+    p2m_unlock(p2m);
+
+    /* A CPU may still look for entries in what was a table. */
+    if ( old )
+    {
+        kick(p2m);
+
+        p2m_lock(p2m);
+        p2m_free_ptp(p2m, old);
+        p2m_unlock(p2m);
+    }
+
+    return rc;
+}
+
 /* All tables exist and nothing is to be split: nothing can go wrong. */
 bool arch_lend_unmap(struct lend_window *w, unsigned long s, unsigned long e)
 {
@@ -497,6 +631,30 @@ bool arch_lend_unmap(struct lend_window *w, unsigned long s, unsigned long e)
     {
         unsigned long gfn = w->gfn + s;
         unsigned int used = 0;
+
+        if ( unlikely(lend_is_large(w, s)) )
+        {
+            void *table = p2m->lend.map_table(p2m, gfn, true);
+
+            ASSERT(!(s & (LEND_CHUNK - 1)) && e - s >= LEND_CHUNK);
+
+            if ( likely(table) )
+            {
+                used = p2m->lend.write_large(p2m, table, gfn, INVALID_MFN,
+                                             p2m_invalid);
+                unmap_domain_page(table);
+            }
+            else
+                ok = false;
+
+            lend_large_clear(w, s, !(used & _PAGE_ACCESSED),
+                             !(used & _PAGE_DIRTY));
+            w->unused += used & _PAGE_ACCESSED ? 0 : LEND_CHUNK;
+            p2m->lend.nr -= LEND_CHUNK;
+            any = true;
+            s += LEND_CHUNK - 1;
+            continue;
+        }
 
         if ( likely(cursor_at(&c, gfn) || cursor_go(&c, gfn)) )
             used = p2m->lend.write(p2m, c.table, gfn, INVALID_MFN, p2m_invalid);
@@ -528,7 +686,6 @@ bool arch_lend_unmap(struct lend_window *w, unsigned long s, unsigned long e)
 void arch_lend_dump(struct lend_window *w)
 {
     struct p2m_domain *p2m = p2m_get_hostp2m(w->borrower);
-    struct cursor c = { .p2m = p2m };
     unsigned int left = 8;
     unsigned long s;
 
@@ -543,18 +700,24 @@ void arch_lend_dump(struct lend_window *w)
           s = lend_slot_next(w, s + 1, w->nr) )
     {
         unsigned long gfn = w->gfn + s;
-        const uint64_t *slot = lend_slot(w, s);
+        const uint64_t *slot = lend_slot(w, s), *table;
+        bool large = lend_is_large(w, s);
 
-        if ( !cursor_at(&c, gfn) && !cursor_go(&c, gfn) )
+        table = p2m->lend.map_table(p2m, gfn, large);
+        if ( !table )
             break;
 
         /* NPT and EPT have entries of the same size. */
-        printk("      slot %#lx: mfn %#lx%s, entry %#"PRIx64"\n", s,
+        printk("      slot %#lx: mfn %#lx%s%s, entry %#"PRIx64"\n", s,
                *slot & LEND_SLOT_FRAME, *slot & LEND_SLOT_MMIO ? " (MMIO)" : "",
-               ((const uint64_t *)c.table)[gfn & (LEND_CHUNK - 1)]);
-    }
+               large ? " (2M)" : "",
+               table[(large ? gfn >> LEND_CHUNK_ORDER : gfn) &
+                     (LEND_CHUNK - 1)]);
+        unmap_domain_page(table);
 
-    cursor_end(&c);
+        if ( large )
+            s |= LEND_CHUNK - 1;
+    }
     p2m_unlock(p2m);
 }
 
