@@ -145,6 +145,21 @@ static void refusing(void)
 	err(lend_large(LARGE, piece, -1), 0, "the same");
 	eq(counters().lends, c.lends, "... is nothing new");
 	win_revoke(w, 0, NR);
+	{
+		/* what a guest puts into an empty slot harms nobody but itself */
+		struct xen_add_to_physmap add = { .domid = DOMID_SELF, .space = XENMAPSPACE_gmfn, .idx = 0x1c0, .gpfn = WIN_GFN + 2 * LARGE + 5 };
+
+		eq(gop(g, 0, GOP_HYPERCALL, __HYPERVISOR_memory_op, XENMEM_add_to_physmap, g_data(g, 0, &add, sizeof(add))), 0,
+		   "the guest puts its own RAM among the slots");
+		err(lend_large(2 * LARGE, piece, -1), -EEXIST, "... which is in the way");
+		g_write(g, W(2 * LARGE + 5), 123);
+		eq(g_read(g, W(2 * LARGE + 5)), 123, "... and stays the guest's");
+		add.idx = add.gpfn;
+		add.gpfn = 0x1c0;
+		eq(gop(g, 0, GOP_HYPERCALL, __HYPERVISOR_memory_op, XENMEM_add_to_physmap, g_data(g, 0, &add, sizeof(add))), 0, "taken out again");
+		err(lend_large(2 * LARGE, piece, -1), 0, "... it is not");
+	}
+	win_revoke(w, 0, NR);
 	eq(counters().lent, 0, "nothing is lent after that");
 	{
 		struct win *v = raw_window(r, WIN_GFN + 3 * LARGE * 4 + 1, 2 * LARGE), *old = w;
