@@ -15,6 +15,7 @@ help:
 	@echo 'xenlend: memory lending for Xen'
 	@echo
 	@echo '  make demo        a guest draws into memory that dom0 keeps taking away; ends with build/demo.png'
+	@echo '                     VRAM=yes: into a device\'\''s memory, from which it is moved'
 	@echo '  make check       all tests: unit tests; in an emulated AMD machine, PV and PVH dom0; in an Intel one, PV dom0'
 	@echo '  make check-unit  the unit tests alone'
 	@echo '  make check-lab   the tests in the emulated machines alone (LENDERS="pv pvh intel" SUITES="a b" XEN=debug INTEL=short|full KERNEL=6.12|6.1|newest|debug|kasan)'
@@ -33,7 +34,7 @@ help:
 	@echo 'What is missing on this machine is installed or built first (Debian 12 or 13; root, or sudo).'
 
 demo:
-	@lab/demo
+	@lab/demo $(if $(filter yes,$(VRAM)),vram)
 
 check:
 	@XEN=$(XEN) lab/check unit lab

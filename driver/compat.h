@@ -5,6 +5,7 @@
 
 #include <linux/eventfd.h>
 #include <linux/mm.h>
+#include <linux/pgtable.h>
 #include <linux/version.h>
 
 #ifndef SECRETMEM_MAGIC
@@ -13,6 +14,11 @@
 
 #ifndef VM_SHADOW_STACK
 #define VM_SHADOW_STACK		VM_NONE
+#endif
+
+/* of a large page */
+#ifndef PMD_ORDER
+#define PMD_ORDER		(PMD_SHIFT - PAGE_SHIFT)
 #endif
 
 /* Mappings of PV domains whose entries are not what they seem (gntdev). */

@@ -152,7 +152,7 @@ static bool xlend_present_lend(struct xlend_window *w, struct xlend_turn *t,
 	end = min(end, slot + PTRS_PER_PTE - pte_index(addr));
 	target = slot - base;
 	/* Large pages are lent as such by the workers: once for all of it. */
-	large = xlend_window_large(w, slot) && !xlend_hc_scattered() &&
+	large = !xlend_hc_scattered() && xlend_window_large(w, slot) &&
 		xlend_books_fits_large(&w->books,
 				       round_down(slot, XLEND_LARGE));
 

@@ -15,6 +15,7 @@
 #include <linux/sched/mm.h>
 #include <linux/swap.h>
 
+#include "compat.h"
 #include "page.h"
 #include "window.h"
 

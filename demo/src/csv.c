@@ -4,7 +4,7 @@
 #include "csv.h"
 
 const char *const eviction_names[EVICT_KINDS] = {
-    "pageout", "reclaim", "dontneed", "migrate", "mprotect", "fork",
+    "pageout", "reclaim", "dontneed", "migrate", "mprotect", "fork", "move",
 };
 
 static int finish(FILE *f)

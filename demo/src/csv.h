@@ -13,6 +13,7 @@ enum eviction {
     EVICT_MIGRATE,      /* contents move to other frames */
     EVICT_MPROTECT,     /* other page protections */
     EVICT_FORK,         /* everything becomes copy-on-write */
+    EVICT_MOVE,         /* a driver moves its buffer, in or out of a device */
     EVICT_KINDS
 };
 extern const char *const eviction_names[EVICT_KINDS];

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -12,6 +13,7 @@
 #include <unistd.h>
 
 #include "evict.h"
+#include "xlmover.h"
 
 #define PAGE    4096u
 #define CGROUP  "/sys/fs/cgroup"
@@ -70,19 +72,14 @@ static unsigned rnd(struct evictor *e, unsigned n)
 }
 
 /*
- * Pages in a row in one of the regions: every other time a few where the guest
- * is at work, else up to max anywhere
+ * Pages in a row in a region: every other time a few where the guest is at
+ * work, else up to max anywhere
  */
-static char *some(struct evictor *e, bool shared_only, unsigned max,
-                  unsigned *pages)
+static char *some_of(struct evictor *e, const struct region *r, unsigned max,
+                     unsigned *pages)
 {
-    const struct region *r;
-    unsigned total, first;
+    unsigned total = r->len / PAGE, first;
 
-    do
-        r = &e->regions[rnd(e, e->n_regions)];
-    while (shared_only && !r->shared);
-    total = r->len / PAGE;
     if (rnd(e, 2)) {
         *pages = 1 + rnd(e, max < 8 ? max : 8);
         first = e->focus(e->opaque) * total;
@@ -94,6 +91,43 @@ static char *some(struct evictor *e, bool shared_only, unsigned max,
         first = rnd(e, total - *pages + 1);
     }
     return r->addr + (size_t)first * PAGE;
+}
+
+/* The same in one of the regions of which Linux has a say */
+static char *some(struct evictor *e, bool shared_only, unsigned max,
+                  unsigned *pages)
+{
+    const struct region *r;
+
+    do
+        r = &e->regions[rnd(e, e->n_regions)];
+    while (r->mover >= 0 || (shared_only && !r->shared));
+    return some_of(e, r, max, pages);
+}
+
+static const struct region *mover(const struct evictor *e)
+{
+    for (unsigned i = 0; i < e->n_regions; i++)
+        if (e->regions[i].mover >= 0)
+            return &e->regions[i];
+    return NULL;
+}
+
+/* Into the device's memory, or out of it, cached or not. */
+static int move(struct evictor *e, struct evicted *what)
+{
+    static const unsigned places[] = {
+        XLMOVER_DEVICE, XLMOVER_CACHED, XLMOVER_DEVICE, XLMOVER_COMBINED,
+    };
+    const struct region *r = mover(e);
+    unsigned pages;
+    char *p = some_of(e, r, 96, &pages);
+    struct xlmover_move m = {
+        .first = (p - r->addr) / PAGE, .nr = pages, .place = places[rnd(e, 4)],
+    };
+
+    what->pages = pages;
+    return ioctl(r->mover, XLMOVER_MOVE, &m);
 }
 
 /* Soft-offlining moves what is in a page to another frame at once. */
@@ -195,6 +229,8 @@ static int evict(struct evictor *e, struct evicted *what)
         if (write(e->reclaim_fd, "256K", 4) < 0 && errno != EAGAIN)
             return -1;
         return 0;
+    case EVICT_MOVE:
+        return move(e, what);
     default:
         errno = EINVAL;
         return -1;
@@ -213,7 +249,8 @@ int evictor_step(struct evictor *e, struct evicted *what)
     do
         what->kind = rnd(e, EVICT_KINDS);
     while (t < e->next[what->kind] ||
-           (what->kind == EVICT_RECLAIM && e->reclaim_fd < 0));
+           (what->kind == EVICT_RECLAIM && e->reclaim_fd < 0) ||
+           (what->kind == EVICT_MOVE && !mover(e)));
     r = evict(e, what);
     what->took = now() - t;
     e->next[what->kind] = now() + rest[what->kind];

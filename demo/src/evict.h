@@ -14,6 +14,8 @@ struct region {
     char *addr;
     size_t len;
     bool shared;        /* else private and anonymous */
+    int mover;          /* a buffer of module xlmover's, which can be moved and
+                           nothing else; or -1 */
 };
 
 struct evictor {

@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/signalfd.h>
 #include <time.h>
@@ -32,6 +33,7 @@
 #include "reference.h"
 #include "show.h"
 #include "svg.h"
+#include "xlmover.h"
 
 #define PAGE            4096u
 #define CONTROL_SIZE    PAGE
@@ -50,6 +52,7 @@ struct demo {
     struct region regions[3];
     struct record record;
     double start;
+    const char *mover;          /* what the frame buffer is a buffer of, or NULL */
     volatile bool stop;
     bool evictor_failed;
     unsigned n_evictions;       /* as the evicting thread counts them */
@@ -73,22 +76,48 @@ static void napping(double seconds)
 
 /* Buffers ---------------------------------------------------------------- */
 
+/* A buffer that is in a device's memory one moment, and in RAM the next; or -1. */
+static int moving_buffer(const char *mover, size_t len)
+{
+    int fd = open(mover, O_RDWR | O_CLOEXEC);
+    uint64_t pages = len / PAGE;
+    struct xlmover_counts c;
+
+    if (fd < 0 || ioctl(fd, XLMOVER_SIZE, &pages) || ioctl(fd, XLMOVER_COUNTS, &c)) {
+        perror(mover);
+        return -1;
+    }
+    /* what is moved has two places */
+    if (c.room < 2 * pages) {
+        fprintf(stderr, "demo: this machine has no device with so much memory\n");
+        return -1;
+    }
+    return fd;
+}
+
 static char *place(struct demo *d, unsigned i, uint64_t offset, size_t len, bool shared)
 {
-    int fd = shared ? memfd_create("demo", MFD_CLOEXEC) : -1;
+    int fd = -1;
     char *p;
 
-    if (shared && (fd < 0 || ftruncate(fd, len))) {
-        perror("demo: shared memory");
-        return NULL;
+    if (i == 2 && d->mover) {
+        fd = moving_buffer(d->mover, len);
+        if (fd < 0)
+            return NULL;
+    } else if (shared) {
+        fd = memfd_create("demo", MFD_CLOEXEC);
+        if (fd < 0 || ftruncate(fd, len)) {
+            perror("demo: shared memory");
+            return NULL;
+        }
     }
     p = ivshmem_place(d->dev, offset, len, PROT_READ | PROT_WRITE,
                       shared ? MAP_SHARED : MAP_PRIVATE | MAP_ANONYMOUS, fd, 0);
     if (!p)
         perror("demo: placing a buffer");
-    if (fd >= 0)
+    d->regions[i] = (struct region){ .addr = p, .len = len, .shared = shared, .mover = i == 2 && d->mover ? fd : -1 };
+    if (fd >= 0 && d->regions[i].mover < 0)
         close(fd);
-    d->regions[i] = (struct region){ .addr = p, .len = len, .shared = shared };
     return p;
 }
 
@@ -298,6 +327,17 @@ static int verify(struct demo *d)
              (unsigned long long)last->stats.revokes, d->record.n_evictions,
              (unsigned long long)last->stats.refaults);
     bad += check(last->stats.revokes > TOTAL_PAGES && last->stats.refaults && !d->evictor_failed, text);
+    if (d->mover) {
+        struct xlmover_counts c = { 0 };
+
+        ioctl(d->regions[2].mover, XLMOVER_COUNTS, &c);
+        snprintf(text, sizeof(text), "the frame buffer moved: %llu pages; %llu were lent in the device's memory next, %llu in RAM",
+                 (unsigned long long)c.moves, (unsigned long long)last->stats.to_device,
+                 (unsigned long long)last->stats.to_ram);
+        bad += check(c.moves && last->stats.to_device && last->stats.to_ram, text);
+        snprintf(text, sizeof(text), "nothing was written to where it had been (%llu)", (unsigned long long)c.late);
+        bad += check(!c.late, text);
+    }
     free(frame);
     free(sums);
     return bad;
@@ -326,7 +366,9 @@ static int leave(struct demo *d, const char *dir)
 static int usage(void)
 {
     fprintf(stderr, "Usage: xenlend-demo --domain N --results DIR --ready FILE [--passes N] [--seconds N]\n"
-            "Serves the demo's guest, which is to be unpaused when FILE has been written to (a FIFO will do).\n");
+            "                    [--mover DEVICE]\n"
+            "Serves the demo's guest, which is to be unpaused when FILE has been written to (a FIFO will do).\n"
+            "With a mover the frame buffer is one of that driver's, which moves between RAM and a device's memory.\n");
     return 2;
 }
 
@@ -358,7 +400,7 @@ int main(int argc, char **argv)
     static const struct option longs[] = {
         { "domain", required_argument, NULL, 'd' }, { "results", required_argument, NULL, 'r' },
         { "ready", required_argument, NULL, 'y' }, { "passes", required_argument, NULL, 'p' },
-        { "seconds", required_argument, NULL, 's' }, { 0 },
+        { "seconds", required_argument, NULL, 's' }, { "mover", required_argument, NULL, 'm' }, { 0 },
     };
     struct ivshmem_config config = {
         .slot = 1, .address = DEMO_BAR, .size = DEMO_BAR_SIZE, .flags = XENLEND_WINDOW_WRITE,
@@ -390,6 +432,9 @@ int main(int argc, char **argv)
             break;
         case 's':
             seconds = number(optarg, 86400);
+            break;
+        case 'm':
+            d.mover = optarg;
             break;
         default:
             return usage();

@@ -40,6 +40,7 @@ struct suite {
 	X(frames, 300, 0) \
 	X(teardown, 400, 0) \
 	X(lender, 300, 0) \
+	X(targets, 300, 0) \
 	X(features, 300, 0) \
 	X(mmio, 300, DRIVER) \
 	X(cache, 300, DRIVER) \

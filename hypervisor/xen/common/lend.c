@@ -856,24 +856,25 @@ int lend_borrower_teardown(struct domain *d)
     return 0;
 }
 
-int lend_lender_teardown(struct domain *d)
+int lend_lender_teardown(struct domain *d, const struct domain *only)
 {
     for ( ; ; )
     {
-        struct lend_window *w;
-        struct domain *borrower;
+        struct lend_window *i, *w = NULL;
+        struct domain *borrower = NULL;
         int rc;
 
         spin_lock(&d->lend.lock);
-        w = list_first_entry_or_null(&d->lend.windows, struct lend_window,
-                                     list);
-        if ( w )
-        {
-            window_get(w);
-            /* It cannot go away with a window in the list. */
-            borrower = w->borrower;
-            get_knownalive_domain(borrower);
-        }
+        list_for_each_entry ( i, &d->lend.windows, list )
+            if ( !only || i->borrower == only )
+            {
+                w = i;
+                window_get(w);
+                /* It cannot go away with a window in the list. */
+                borrower = w->borrower;
+                get_knownalive_domain(borrower);
+                break;
+            }
         spin_unlock(&d->lend.lock);
 
         if ( !w )

@@ -96,10 +96,11 @@ int lend_borrower_teardown(struct domain *d);
 
 /*
  * d dies, and must get its frames back before it can give them up; none of
- * its vCPUs runs, and its ioreq servers are gone.  0 or -ERESTART.  No locks
- * held.
+ * its vCPUs runs, and its ioreq servers are gone.  Or it loses its privilege
+ * over `only`.  Ends its windows (those of that domain, if it is not NULL).  0
+ * or -ERESTART.  No locks held.
  */
-int lend_lender_teardown(struct domain *d);
+int lend_lender_teardown(struct domain *d, const struct domain *only);
 
 /*
  * d has lost permission for I/O memory: what it lends of that is taken back,
@@ -304,7 +305,11 @@ static inline void lend_server_gone(struct domain *d,
                                     const struct ioreq_server *s) {}
 static inline int lend_iomem_denied(struct domain *d, bool anew) { return 0; }
 static inline int lend_borrower_teardown(struct domain *d) { return 0; }
-static inline int lend_lender_teardown(struct domain *d) { return 0; }
+static inline int lend_lender_teardown(struct domain *d,
+                                       const struct domain *only)
+{
+    return 0;
+}
 
 /* Called only where lend_active() holds. */
 void lend_send_fault(paddr_t gpa, bool write);
