@@ -141,7 +141,8 @@ static int xlend_large_locked(struct xlend_window *w,
 			struct folio *folio = page_folio(pfn_to_page(pfn));
 
 			folio_mark_accessed(folio);
-			rw = what->write || what->turn || xlend_page_dirty(folio);
+			/* 2 MiB are not written to swap for one that is read. */
+			rw = what->write || xlend_page_dirty(folio);
 			if (rw)
 				xlend_page_mark(folio);
 		}
