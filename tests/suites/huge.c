@@ -172,6 +172,39 @@ static void refusing(void)
 	}
 }
 
+/* Two of its frames change places, by way of Xen's heap: in a row for this domain, and not in the machine. */
+static void scattered(void)
+{
+	xen_pfn_t gfn[2] = { piece + 100, piece + 200 };
+	int i, rc;
+
+	at("in a row, but not in the machine");
+	for (i = 0; i < 2; i++)
+		if (xc_domain_decrease_reservation_exact(xch, 0, 1, 0, &gfn[i])) {
+			skip("2 MiB that are scattered in the machine", "a frame cannot be given up: %s", strerror(errno));
+			return;
+		}
+	err(lend_large(LARGE, piece, -1), -EINVAL, "with two frames missing");
+	/* the one that was given up last is the first to be had again */
+	for (i = 0; i < 2; i++)
+		if (xc_domain_populate_physmap_exact(xch, 0, 1, 0, 0, &gfn[i]))
+			die("no frame instead of one that was given up: %s", strerror(errno));
+	rc = lend_large(LARGE, piece, -1);
+	if (!rc) {
+		skip("2 MiB that are scattered in the machine", "Xen gave the same frames again");
+		win_revoke(w, 0, NR);
+		return;
+	}
+	err(rc, -EOPNOTSUPP, "with two from elsewhere");
+	eq(counters().lent, 0, "... nothing is lent");
+	{
+		uint64_t word = (piece + 100) | RW;
+
+		err(raw_lend_words(g->domid, w->id, 0, 1, &word, NULL), 0, "... which can be lent by themselves");
+		win_revoke(w, 0, 1);
+	}
+}
+
 /* ---- the driver ---- */
 
 static struct lent l;
@@ -379,6 +412,7 @@ void suite_huge(void)
 		lending();
 		revoking();
 		refusing();
+		scattered();
 		munmap(page, LARGE * PAGE);
 	} else
 		skip("2 MiB of RAM", lender_pvh ? "no huge page is left" : "a PV domain's pages are not next to each other");

@@ -47,7 +47,7 @@ int main(int argc, char **argv)
 		if (argc > 3 && !strcmp(argv[3], "driver"))
 			want_flags = DRIVER;
 		for (i = 0; i < sizeof(suites) / sizeof(suites[0]); i++)
-			if (!(suites[i].flags & skip_flags) && (suites[i].flags & want_flags) == want_flags)
+			if (!(suites[i].flags & (suites[i].flags & BOTH ? skip_flags & ~DRIVER : skip_flags)) && (suites[i].flags & want_flags) == want_flags)
 				printf("%s %u\n", suites[i].name, suites[i].limit);
 		return 0;
 	}

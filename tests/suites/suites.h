@@ -27,6 +27,7 @@ struct suite {
 #define PV_ONLY	1	/* not for a PVH lender: its share of the time is small, and nothing here depends on the lender's kind */
 #define LONG	2	/* not in the short form: takes long on the Intel machine, and is little or nothing about the CPU */
 #define DRIVER	4	/* about the driver, or what is above it: what make check-debug runs */
+#define BOTH	8	/* with DRIVER: and about Xen */
 
 #define WIN_GFN		(GUEST_WINDOW >> 12)
 #define W(slot)		(GUEST_WINDOW + (uint64_t)(slot) * PAGE)
@@ -42,9 +43,9 @@ struct suite {
 	X(lender, 300, 0) \
 	X(targets, 300, 0) \
 	X(features, 300, 0) \
-	X(mmio, 300, DRIVER) \
-	X(cache, 300, DRIVER) \
-	X(huge, 300, DRIVER) \
+	X(mmio, 300, DRIVER | BOTH) \
+	X(cache, 300, DRIVER | BOTH) \
+	X(huge, 300, DRIVER | BOTH) \
 	X(nomem, 300, LONG) \
 	X(iommu, 120, PV_ONLY | LONG) \
 	X(dma, 120, PV_ONLY | LONG) \

@@ -560,6 +560,8 @@ int arch_lend_map_large(struct lend_window *w, unsigned long s, uint64_t what,
         table = rc ? NULL : p2m->lend.map_table(p2m, gfn, true);
     }
 
+    ASSERT(table || rc < 0);
+
     if ( table )
     {
         rc = 0;
@@ -595,8 +597,6 @@ int arch_lend_map_large(struct lend_window *w, unsigned long s, uint64_t what,
 
         unmap_domain_page(table);
     }
-    else if ( rc >= 0 )
-        rc = -EEXIST;
 
     if ( old )
         p2m->lend.stale(p2m);
