@@ -412,8 +412,7 @@ void suite_huge(void)
 		lending();
 		revoking();
 		refusing();
-		scattered();
-		munmap(page, LARGE * PAGE);
+		scattered();	/* and stays so: nobody else is to get this page */
 	} else
 		skip("2 MiB of RAM", lender_pvh ? "no huge page is left" : "a PV domain's pages are not next to each other");
 	if (devmem_open(&dev)) {
