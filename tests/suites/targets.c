@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * S11: a lender that serves several guests has power over these and no others, for as long as dom0 says so.  A failure would
+ * mean that a GPU's driver domain reaches a guest that it was not given, or keeps what was taken from it.
+ */
+#include "suites.h"
+#include "lender.h"
+#include <xen/domctl.h>
+#include <xen/memory.h>
+
+/* These ops are the series' own: headers of an older Xen do not know them. */
+#define ADD_TARGET	90
+#define REMOVE_TARGET	91
+
+static int change_target(unsigned op, uint32_t of, uint32_t target)
+{
+	struct xen_domctl *c = xencall_alloc_buffer(xcall, sizeof(*c));
+	int rc;
+
+	memset(c, 0, sizeof(*c));
+	c->cmd = op;
+	c->interface_version = XEN_DOMCTL_INTERFACE_VERSION;
+	c->domain = of;
+	c->u.set_target.target = target;
+	rc = xencall1(xcall, __HYPERVISOR_domctl, (uintptr_t)c) ? -errno : 0;
+	xencall_free_buffer(xcall, c);
+	return rc;
+}
+
+struct served {
+	struct guest *g;
+	uint64_t window;
+	uint64_t server_gfn;
+	uint64_t pattern;
+};
+
+/* The lender makes a server and a window in it, and lends it four pages of its own. */
+static void serve(struct served *s, struct guest *g, uint64_t gpa, uint64_t pattern)
+{
+	s->g = borrower = g;
+	s->pattern = pattern;
+	lender_server(true, true);
+	s->server_gfn = lender_server_gfn;
+	if (lender_lend(XENMEM_LEND_create, 0, WIN_GFN, 16, lender_server_id, &s->window))
+		die("no window");
+	for (int i = 0; i < 4; i++)
+		gop(lender, 0, GOP_WRITE, gpa + i * PAGE, 8, pattern + i);
+	if (lender_lend(XENMEM_LEND_lend, s->window, 0, 4, gpa >> 12, NULL))
+		die("nothing is lent");
+}
+
+/* As a driver does when a guest dies: what it has mapped of it would keep it from going away. */
+static void let_go(const struct served *s)
+{
+	struct xen_remove_from_physmap rm = { .domid = DOMID_SELF, .gpfn = s->server_gfn };
+
+	if (lender_memory_op(XENMEM_remove_from_physmap, &rm, sizeof(rm)))
+		die("the lender cannot unmap its server's page");
+}
+
+static unsigned missing(const struct served *s)
+{
+	unsigned i, n = 0;
+
+	for (i = 0; i < 4; i++)
+		n += g_read(s->g, W(i)) != s->pattern + i;
+	return n;
+}
+
+static unsigned servers_free(struct guest *g)
+{
+	ioservid_t id[16];
+	unsigned n = 0, i;
+
+	while (n < 16 && !xendevicemodel_create_ioreq_server(xdm, g->domid, 0, &id[n]))
+		n++;
+	for (i = 0; i < n; i++)
+		xendevicemodel_destroy_ioreq_server(xdm, g->domid, id[i]);
+	return n;
+}
+
+static long powerless(struct guest *g)
+{
+	struct xen_dm_op op = { .op = XEN_DMOP_create_ioreq_server };
+	long rc;
+
+	borrower = g;
+	rc = lender_dm_op(&op);
+	return rc ? rc : lender_lend(XENMEM_LEND_create, 0, WIN_GFN + 64, 16, 0, NULL);
+}
+
+void suite_targets(void)
+{
+	struct served one, two;
+	struct guest *g[3];
+	uint32_t old;
+	uint64_t before;
+	unsigned i;
+	int rc;
+
+	xen_open();
+	guest_free(guest_new(NULL));
+	before = xen_free_pages();
+	lender = guest_new(NULL);
+	for (i = 0; i < 3; i++)
+		g[i] = guest_new(NULL);
+
+	at("arguments");
+	err(change_target(ADD_TARGET, lender->domid, lender->domid), -EINVAL, "a domain as its own target");
+	err(change_target(ADD_TARGET, lender->domid, 0x7123), -ESRCH, "no such target");
+	err(change_target(ADD_TARGET, 0x7123, g[0]->domid), -ESRCH, "no such domain");
+	rc = change_target(ADD_TARGET, lender->domid, 0);
+	if (lender_pvh)
+		change_target(REMOVE_TARGET, lender->domid, 0);
+	else
+		err(rc, -EOPNOTSUPP, "a PV domain as a target");
+	err(change_target(REMOVE_TARGET, lender->domid, g[0]->domid), 0, "what is no target is removed: nothing to do");
+	err(change_target(REMOVE_TARGET, 0, g[0]->domid), -EINVAL, "from whoever asks");
+
+	at("two targets");
+	for (i = 0; i < 3; i++)
+		err(powerless(g[i]), -EPERM, "no privilege over guest %u", i);
+	err(change_target(ADD_TARGET, lender->domid, g[0]->domid), 0, "one target");
+	err(change_target(ADD_TARGET, lender->domid, g[1]->domid), 0, "another");
+	err(change_target(ADD_TARGET, lender->domid, g[1]->domid), 0, "... again: it is one already");
+	serve(&one, g[0], RAM_GPA, PATTERN);
+	serve(&two, g[1], RAM_GPA + 8 * PAGE, PATTERN + 0x1000);
+	eq(missing(&one) + missing(&two), 0, "both borrow from one lender at the same time");
+	err(powerless(g[2]), -EPERM, "no privilege over the third guest");
+	ok(powerless(&(struct guest){ .domid = 0 }) < 0, "nor over dom0");
+	borrower = &(struct guest){ .domid = 0 };
+	err(lender_lend(XENMEM_LEND_create, 0, WIN_GFN, 16, 0, NULL), -EPERM, "... not a window in it");
+	ok((long)gop(lender, 0, GOP_HYPERCALL, __HYPERVISOR_domctl, g_data(lender, 0, &(struct xen_domctl){
+		.cmd = ADD_TARGET, .interface_version = XEN_DOMCTL_INTERFACE_VERSION, .domain = lender->domid,
+		.u.set_target.target = g[2]->domid }, sizeof(struct xen_domctl))) < 0, "it cannot make itself another target");
+	err(powerless(g[2]), -EPERM, "... it has none");
+
+	at("one is removed");
+	gop_start(g[0], 1, GOP_READ, W(9), 8);
+	gop_start(g[1], 1, GOP_READ, W(9), 8);
+	ok(!gop_wait_for(g[0], 1, 1), "a vCPU of it waits for the lender");
+	err(change_target(REMOVE_TARGET, lender->domid, g[0]->domid), 0, "removed");
+	ok(gop_wait_for(g[0], 1, 30), "the vCPU goes on");
+	eqx(gret(g[0], 1, 0), ~0UL, "... and reads ones");
+	eq(missing(&one), 4, "what was lent to it is gone");
+	eqx(g_read(g[0], W(1)), ~0UL, "... there are ones");
+	eq(servers_free(g[0]), 8, "the lender's server in it, too");
+	err(powerless(g[0]), -EPERM, "and its privilege");
+	borrower = g[0];
+	err(lender_lend(XENMEM_LEND_lend, one.window, 5, 1, RAM_GPA >> 12, NULL), -ENOENT, "... and its window");
+	eq(missing(&two), 0, "the other has what it had");
+	ok(!gop_done(g[1], 1), "... and a vCPU that waits");
+	borrower = g[1];
+	err(lender_lend(XENMEM_LEND_lend, two.window, 9, 1, (RAM_GPA >> 12) + 9, NULL), 0, "the lender lends to it");
+	err(change_target(REMOVE_TARGET, lender->domid, g[0]->domid), 0, "removed again: nothing to do");
+	eq(missing(&two), 0, "... and the other keeps everything");
+
+	at("added again");
+	let_go(&one);
+	err(change_target(ADD_TARGET, lender->domid, g[0]->domid), 0, "added again");
+	serve(&one, g[0], RAM_GPA, PATTERN);
+	eq(missing(&one), 0, "it is lent to again");
+
+	at("a target dies");
+	old = g[0]->domid;
+	let_go(&one);
+	ok(guest_free(g[0]), "a target goes away, and is no zombie");
+	g[0] = guest_new(&(struct guest_options){ .domid = old });
+	eq(g[0]->domid, old, "another guest has its number");
+	err(powerless(g[0]), -EPERM, "... and is no target");
+	eq(missing(&two), 0, "the other target has what it had");
+
+	at("set_target as well");
+	err(xc_domain_set_target(xch, lender->domid, g[2]->domid), 0, "a target for good");
+	err(change_target(ADD_TARGET, lender->domid, g[2]->domid), 0, "... and on the list");
+	serve(&one, g[2], RAM_GPA, PATTERN);
+	err(change_target(REMOVE_TARGET, lender->domid, g[2]->domid), 0, "... and off it");
+	eq(missing(&one), 0, "... is one still, and has what it had");
+
+	at("the lender dies");
+	ok(guest_free(lender), "the lender goes away, and is no zombie");
+	ok(gop_wait_for(g[1], 1, 30), "a vCPU that waited for it goes on");
+	eq(missing(&one) + missing(&two), 8, "nothing is left of what it lent");
+	for (i = 0; i < 3; i++)
+		ok(guest_free(g[i]), "guest %u goes away", i);
+	ok(xen_free_pages() + 64 >= before, "no pages are missing (%ld before, %ld after)", (long)before, (long)xen_free_pages());
+}
+
