@@ -163,6 +163,8 @@ void suite_targets(void)
 
 	at("a target dies");
 	old = g[0]->domid;
+	err(domain_destroy(old), 0, "it is destroyed");
+	err(change_target(ADD_TARGET, lender->domid, old), -ESRCH, "... what dies cannot become one");
 	let_go(&one);
 	ok(guest_free(g[0]), "a target goes away, and is no zombie");
 	g[0] = guest_new(&(struct guest_options){ .domid = old });
