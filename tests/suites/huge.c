@@ -105,18 +105,23 @@ static void revoking(void)
 		/* neighbours, which stay as they are unless asked for */
 		err(raw_lend_words(g->domid, w->id, LARGE - 3, 1, &small, NULL), 0, "... and a small one before it");
 		g_write(g, W(LARGE + 300), i);
-		gop_start(g, 1, GOP_SPIN_READ, W(LARGE + 77), 1);
+		M(77) = 1;
+		gop_start(g, 1, GOP_SPIN_READ, W(LARGE + 77), 0xbad);
 		if (!gop_progress(g, 1, 1000, 30))
 			die("the guest does not read");
 		err(raw_revoke(g->domid, w->id, t[i].first, t[i].nr), 0, "revoke of %u slots from %u on", t[i].nr, t[i].first);
+		/* whoever remembers where it was would see this */
+		M(77) = 0xbad;
 		eq(counters().large, 0, "... takes all of it");
 		eq(counters().lent, t[i].first <= LARGE - 3 && LARGE - 3 < t[i].first + t[i].nr ? 0 : 1, "... and of others what was asked for");
 		ok(raw_wait_held(r, 1, 30), "a vCPU that was reading it faults");
 		eq(M(300), i, "what the guest wrote is there");
+		M(77) = 2;
 		err(lend_large(LARGE, piece | RW, 1), 0, "lent again, with the vCPU's answer");
 		raw_answered(r, 1);
 		ok(gop_progress(g, 1, 1000, 30), "... which goes on");
 		gop_stop(g, 1);
+		eq(gret(g, 1, 1), 0, "... and never saw what was there after the revoke");
 	}
 	win_revoke(w, 0, NR);
 	eq(counters().lent, 0, "nothing is lent");
