@@ -287,7 +287,7 @@ int xlend_hc_lend(domid_t domid, u64 handle, u64 first, unsigned int nr,
  * @frame: the first, with the rest of its word
  * @vcpu: as for xlend_hc_lend()
  *
- * Context: not preempted; takes longer than xlend_hc_lend(), some 0.1 ms.
+ * Context: not preempted; Xen looks at each of the frames.
  * Return: 0; or an errno, and then nothing is lent.
  */
 int xlend_hc_lend_large(domid_t domid, u64 handle, u64 first, u64 frame,

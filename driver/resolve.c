@@ -133,7 +133,7 @@ static int xlend_large_locked(struct xlend_window *w,
 	rc = s->driver ? xlend_page_check_driver(pfn, s->how[0], &frame) :
 			 xlend_page_check(pfn, &frame);
 	if (rc)
-		return rc;
+		goto small;
 	if ((hpfn & HMM_PFN_WRITE) && (w->flags & LENDDEV_WINDOW_WRITE)) {
 		bool rw = true;
 
@@ -151,26 +151,38 @@ static int xlend_large_locked(struct xlend_window *w,
 	}
 	rc = xlend_books_lend_large(&w->books, first, frame, what->slot,
 				    what->turn);
-	if (rc) {
-		/* Small ones, then; and no attempt for a while. */
-		WRITE_ONCE(w->large_after, jiffies + HZ);
-		return XLEND_SMALL;
-	}
+	if (rc)
+		goto small;
 	what->done = min_t(unsigned long, what->nr,
 			   first + XLEND_LARGE - what->slot);
 	return 0;
+small:
+	/* Whatever was wrong need not be with the target.  Not again for a while. */
+	WRITE_ONCE(w->large_after, jiffies + HZ);
+	return XLEND_SMALL;
 }
 
 /*
  * Access a driver's page by value, by the mapping that shows it, which has the
  * right type of memory.  It cannot go away now; nor does it have to be there.
  */
-static int xlend_access_driver(unsigned long addr, bool write,
+static int xlend_access_driver(struct xlend_window *w, unsigned long hpfn,
+			       u64 how, unsigned long slot, bool write,
 			       struct xlend_access *acc)
 {
-	void __user *p = (void __user *)(addr + acc->offset);
-	int rc = -EINVAL;
+	void __user *p = (void __user *)(w->addr + (slot << PAGE_SHIFT) +
+					 acc->offset);
+	u64 frame;
+	int rc;
 
+	rc = xlend_page_check_driver(hpfn & ~HMM_PFN_FLAGS, how, &frame);
+	if (rc)
+		return rc;
+	/* The address means something in that process only. */
+	if (w->mm != current->mm)
+		return LENDDEV_REASON_DEAD;
+
+	rc = -EINVAL;
 	pagefault_disable();
 	switch (acc->size) {
 	case 1:
@@ -265,8 +277,8 @@ xlend_commit(struct xlend_window *w, struct xlend_resolve *what,
 	else if (xlend_notify_retry(w, snap, base, base + nr - 1))
 		rc = XLEND_OVERTAKEN;
 	else if (what->access && s->driver)
-		rc = xlend_access_driver(w->addr + (what->slot << PAGE_SHIFT),
-					 what->write, what->access);
+		rc = xlend_access_driver(w, s->pfns[target], s->how[target],
+					 what->slot, what->write, what->access);
 	else if (what->access)
 		rc = xlend_access_locked(s->pfns[target], what->write,
 					 what->access);

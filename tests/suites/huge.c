@@ -203,6 +203,18 @@ static void scattered(void)
 	err(rc, -EOPNOTSUPP, "with two from elsewhere");
 	eq(counters().lent, 0, "... nothing is lent");
 	{
+		/* before the first that does not fit there are a hundred: Xen has let go of these, too, if they are free now */
+		xen_pfn_t some[64];
+		uint64_t before = xen_free_pages();
+
+		for (i = 0; i < 64; i++)
+			some[i] = piece + i;
+		eq(xc_domain_decrease_reservation_exact(xch, 0, 64, 0, some), 0, "64 of the frames are given up");
+		ok(xen_free_pages() >= before + 32, "... and are free: no reference is left of all that");
+		if (xc_domain_populate_physmap_exact(xch, 0, 64, 0, 0, some))
+			die("no frames instead of those that were given up: %s", strerror(errno));
+	}
+	{
 		uint64_t word = (piece + 100) | RW;
 
 		err(raw_lend_words(g->domid, w->id, 0, 1, &word, NULL), 0, "... which can be lent by themselves");

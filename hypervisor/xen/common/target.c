@@ -20,7 +20,9 @@ int domain_add_target(struct domain *d, struct domain *target)
     if ( d == target )
         return -EINVAL;
 
-    if ( !is_hvm_domain(target) )
+    /* Nobody serves who rules; and who calls could not be paused later. */
+    if ( !is_hvm_domain(target) || is_control_domain(target) ||
+         is_hardware_domain(target) )
         return -EOPNOTSUPP;
 
     if ( target->is_dying || d->is_dying )
@@ -53,8 +55,8 @@ int domain_remove_target(struct domain *d, struct domain *target)
 
     clear_bit(target->domain_id, d->targets);
 
-    /* The other way to be one cannot be taken back. */
-    if ( d->target == target )
+    /* Privilege of another kind cannot be taken back, and what rests on it. */
+    if ( d->target == target || is_control_domain(d) )
         return 0;
 
     /* Calls of d's that saw the bit are over, or come back and look again. */

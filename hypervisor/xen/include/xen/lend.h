@@ -4,9 +4,8 @@
  * borrower's guest-physical address space, and takes them back at will.
  *
  * Lock order: ioreq_server.lock or the lender's caps_lock -> a window's lock
- * -> mm locks.  A domain's
- * lend.lock and a window's stat_lock are taken for moments, with nothing
- * inside them, and may be taken inside of all others.
+ * -> mm locks.  A domain's lend.lock and a window's stat_lock are taken for
+ * moments, with nothing inside them, and may be taken inside of all others.
  */
 #ifndef XEN_LEND_H
 #define XEN_LEND_H

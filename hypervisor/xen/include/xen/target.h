@@ -27,8 +27,8 @@ static inline bool domain_is_target(const struct domain *src,
 }
 
 /*
- * 0, also if it is one; -EINVAL (itself), -EOPNOTSUPP (not HVM), -ESRCH (dying)
- * or -ENOMEM.
+ * 0, also if it is one; -EINVAL (itself), -EOPNOTSUPP (not HVM, or dom0), -ESRCH
+ * (dying) or -ENOMEM.
  */
 int domain_add_target(struct domain *d, struct domain *target);
 
@@ -36,7 +36,8 @@ int domain_add_target(struct domain *d, struct domain *target);
  * 0, also if it is none; -EINVAL (it would have to wait for its own vCPUs), or
  * -ERESTART: to be called again.  When it returns 0, what d did to the target by
  * ways that need privilege for each step is over: it emulates nothing there any
- * more, and lends nothing.
+ * more, and lends nothing.  Unless it has privilege there by other means: then
+ * all stays.
  */
 int domain_remove_target(struct domain *d, struct domain *target);
 

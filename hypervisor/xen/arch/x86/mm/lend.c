@@ -542,7 +542,7 @@ int arch_lend_map_large(struct lend_window *w, unsigned long s, uint64_t what,
     p2m_type_t t = lent_type(what, write);
     struct page_info *old = NULL;
     void *table;
-    int rc = 0;
+    int rc;
 
     ASSERT(spin_is_locked(&w->lock));
     BUILD_BUG_ON(LEND_CHUNK_ORDER != PAGE_ORDER_2M);
@@ -718,6 +718,7 @@ void arch_lend_dump(struct lend_window *w)
         if ( large )
             s |= LEND_CHUNK - 1;
     }
+
     p2m_unlock(p2m);
 }
 
