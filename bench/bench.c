@@ -447,6 +447,25 @@ static void counted_populate(unsigned int nr, enum counted_memory mem)
 	set_wait(BENCH_SPIN);
 }
 
+/* Memory in pages of 2 MiB, where the lender's kernel has them. */
+static void counted_huge(void)
+{
+	size_t n = opt.pages;
+
+	if (n < 512 || n % 512)
+		return;
+	if (lender_place_huge(span, n * BENCH_PAGE)) {
+		if (errno != ENOTSUP)
+			die("mmap: %s", strerror(errno));
+		return;
+	}
+	lender_fill(span, n, 0);
+	/* A window that found them in the way asks again after a second. */
+	sleep(2);
+	counted_touch(31, n, 1);
+	counted_take(32, BENCH_IDLE, 512, 512, n / 512);
+}
+
 static void counted(void)
 {
 	size_t n = opt.pages, one = n < 512 ? n : 512;
@@ -513,6 +532,7 @@ static void counted(void)
 		counted_populate(17, PRESENT);
 		counted_populate(18, ABSENT);
 	}
+	counted_huge();
 }
 
 /* ------------------------------------------------------------------------ */

@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "lender-ops.h"
 
+#include <errno.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -49,6 +50,18 @@ out:
 	if (fd >= 0)
 		close(fd);
 	return r;
+}
+
+int lender_place_huge(void *span, size_t len)
+{
+	if (mmap(span, len, PROT_READ | PROT_WRITE,
+		 MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == MAP_FAILED)
+		return -1;
+	if (madvise(span, len, MADV_HUGEPAGE)) {
+		errno = ENOTSUP;
+		return -1;
+	}
+	return 0;
 }
 
 static volatile uint64_t *word(const void *span, size_t page)

@@ -26,6 +26,9 @@ void *lender_reserve(size_t len);
  */
 int lender_place(void *span, size_t len, enum lender_kind kind);
 
+/* The same in pages of 2 MiB; it fails where the kernel has none (ENOTSUP). */
+int lender_place_huge(void *span, size_t len);
+
 /* The lender touches every page: value + page, where the guest looks. */
 void lender_fill(void *span, size_t pages, uint64_t value);
 

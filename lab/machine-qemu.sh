@@ -89,12 +89,13 @@ counter() { # QEMU: the plugin that counts instructions, built against it
 	echo "/src/$dir/insncount.so"
 }
 
-counted_ranges() { # where Xen interrupts another processor, and where it begins when it was
+counted_ranges() { # where Xen interrupts another processor, where it begins when it was, and its locks
 	if [ "$lender" = bare ]; then return; fi
 	in_tree "$tree" nm -n "$(inside "$xen/xen-syms")" | awk '
 		$2 !~ /[tT]/ { next }
 		key { print "," key "=" from "-" $1; key = "" }
 		$3 ~ /(^|#)send_IPI_mask/ { key = "ipi" }
+		$3 ~ /(^|#)_r?(spin|read|write)_lock/ { key = "lock" }
 		$3 ~ /(^|#)(common_interrupt|event_check_interrupt|do_IRQ)$/ { key = "wake" }
 		key { from = $1 }' | tr -d '\n'
 }

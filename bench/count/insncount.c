@@ -38,8 +38,10 @@
  *   cpu CPU INSTRUCTIONS WAITS                     but for the guest's
  *   block t ADDRESS INSTRUCTIONS                   all processors
  *   wait ADDRESS WAITS                             likewise
+ *   from ADDRESS CALLER WAITS                      of these, in a function of lock=: and the block that called it
  *
  * -plugin file=...,out=FILE[,totals=on][,max=MILLIONS OF NOTES][,ipi=FROM-TO]...[,wake=FROM-TO]...
+ *         [,lock=FROM-TO]...
  *
  * ipi, wake: addresses of the functions that interrupt another processor, and of
  * those that are the first when one was.
@@ -76,7 +78,7 @@ static const char *const event_name[NR_EVENTS] = {
 struct block {
 	uint64_t addr;
 	uint16_t n;
-	bool ipi, wake, guest, halts, pauses;
+	bool ipi, wake, lock, guest, halts, pauses;
 	uint8_t nr_events;
 	uint8_t event[MAX_EVENTS];
 	/* of the section being summed up */
@@ -97,8 +99,8 @@ static uint64_t max_notes, nr_notes;
 static qemu_plugin_u64 on;
 static FILE *out;
 static bool totals;
-static struct range ipi[MAX_RANGES], wake[MAX_RANGES];
-static unsigned int nr_ipi, nr_wake;
+static struct range ipi[MAX_RANGES], wake[MAX_RANGES], lock[MAX_RANGES];
+static unsigned int nr_ipi, nr_wake, nr_lock;
 
 struct op {
 	uint64_t from, to, next;	/* notes */
@@ -342,8 +344,31 @@ static struct total *total_chunks[8192];
 static struct {
 	unsigned int since;	/* blocks, since a PAUSE */
 	uint32_t recent[A_WHILE];
-	char pad[64 - (A_WHILE + 1) * 4];
+	uint32_t last, caller;	/* block; of the lock's function */
+	char pad[64 - (A_WHILE + 3) * 4];
 } waiter[MAX_TOTALS];
+
+/* Who waits where: few pairs, and seldom. */
+#define MAX_PAIRS	4096
+static struct pair {
+	uint32_t at, caller, waits;
+} pairs[MAX_PAIRS];
+static unsigned int nr_pairs;
+
+static void waits_for(uint32_t at, uint32_t caller)
+{
+	unsigned int i;
+
+	pthread_mutex_lock(&mutex);
+	for (i = 0; i < nr_pairs; i++)
+		if (pairs[i].at == at && pairs[i].caller == caller)
+			break;
+	if (i == nr_pairs && i < MAX_PAIRS)
+		pairs[nr_pairs++] = (struct pair){ at, caller, 0 };
+	if (i < MAX_PAIRS)
+		pairs[i].waits++;
+	pthread_mutex_unlock(&mutex);
+}
 
 static struct total *total(uint32_t i)
 {
@@ -356,6 +381,10 @@ static void counted(unsigned int cpu, void *udata)
 	struct total *t = total(nr);
 	unsigned int i;
 
+	/* its first block: whoever comes from elsewhere called it */
+	if (block(nr)->lock && !block(waiter[cpu].last)->lock)
+		waiter[cpu].caller = waiter[cpu].last;
+	waiter[cpu].last = nr;
 	if (!block(nr)->pauses) {
 		t->times[cpu]++;
 		if (waiter[cpu].since < A_WHILE)
@@ -363,11 +392,14 @@ static void counted(unsigned int cpu, void *udata)
 		waiter[cpu].since += waiter[cpu].since <= A_WHILE;
 		return;
 	}
-	if (waiter[cpu].since > A_WHILE)
+	if (waiter[cpu].since > A_WHILE) {
 		t->waits[cpu]++;
-	else
+		if (block(nr)->lock)
+			waits_for(nr, waiter[cpu].caller);
+	} else {
 		for (i = 0; i < waiter[cpu].since; i++)
 			total(waiter[cpu].recent[i])->times[cpu]--;
+	}
 	waiter[cpu].since = 0;
 }
 
@@ -377,6 +409,7 @@ static void totals_begin(void)
 
 	for (i = 0; i < MAX_TOTALS; i++)
 		waiter[i].since = A_WHILE + 1;
+	nr_pairs = 0;
 	for (i = 0; i * CHUNK < nr_blocks; i++)
 		memset(total_chunks[i], 0, CHUNK * sizeof(struct total));
 }
@@ -408,6 +441,10 @@ static void totals_end(unsigned int section)
 			fprintf(out, "wait %" PRIx64 " %" PRIu64 "\n", b->addr,
 				waited);
 	}
+	for (i = 0; i < nr_pairs; i++)
+		fprintf(out, "from %" PRIx64 " %" PRIx64 " %u\n",
+			block(pairs[i].at)->addr, block(pairs[i].caller)->addr,
+			pairs[i].waits);
 	for (cpu = 0; cpu < (unsigned int)qemu_plugin_num_vcpus(); cpu++)
 		fprintf(out, "cpu %u %" PRIu64 " %" PRIu64 "\n", cpu,
 			insns[cpu], waits[cpu]);
@@ -586,6 +623,7 @@ static void translated(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
 	b->n = b->pauses ? 0 : n;
 	b->ipi = within(ipi, nr_ipi, b->addr);
 	b->wake = within(wake, nr_wake, b->addr);
+	b->lock = within(lock, nr_lock, b->addr);
 	/* The benchmark's guest has no other. */
 	b->guest = b->addr < 0x1000000;
 	qemu_plugin_register_vcpu_tb_exec_cond_cb(tb, totals ? counted :
@@ -629,6 +667,8 @@ QEMU_PLUGIN_EXPORT int qemu_plugin_install(qemu_plugin_id_t id,
 			ok = add_range(ipi, &nr_ipi, argv[i] + 4);
 		else if (!strncmp(argv[i], "wake=", 5))
 			ok = add_range(wake, &nr_wake, argv[i] + 5);
+		else if (!strncmp(argv[i], "lock=", 5))
+			ok = add_range(lock, &nr_lock, argv[i] + 5);
 		else
 			ok = false;
 		if (!ok) {

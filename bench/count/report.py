@@ -41,6 +41,8 @@ ROWS = [
     ('revoke of 256 pages of which one is lent, per call', 16, WINDOW, 1),
     ('populate of 256 pages that are present, per page', 17, WINDOW, 256),
     ('populate of 256 pages that are absent, per page', 18, WINDOW, 256),
+    ('touch in sequence, present in pages of 2 MiB, per 4 KiB', 31, EACH, 1),
+    ('revoke of such a page, guest halted, per 4 KiB', 32, WINDOW, 512),
 ]
 # what one would do without lending: name, machine, and for each cell what is added up; see others.c
 OTHERS_HEAD = ['instructions, both processors', 'first access to a page', '... many pages in a row, per page',
@@ -98,7 +100,7 @@ class Machine:
     def __init__(self, name, log):
         self.name, self.log = name, log
         self.sections, self.blocks, self.events, self.steps = {}, {}, {}, {}
-        self.cpus, self.waits = {}, {}      # of a machine that has only sums
+        self.cpus, self.waits, self.callers = {}, {}, {}    # of a machine that has only sums
         self.linux = self.xen = None
         self.read()
 
@@ -121,6 +123,8 @@ class Machine:
                 self.cpus.setdefault(n, {})[int(f[1])] = (int(f[2]), int(f[3]))
             elif f[0] == 'wait':
                 self.waits.setdefault(n, collections.Counter())[int(f[1], 16)] += int(f[2])
+            elif f[0] == 'from':
+                self.callers.setdefault(n, []).append((int(f[1], 16), int(f[2], 16), int(f[3])))
             elif f[0] == 'event':
                 self.events[n][f[1]][f[2]] = float(f[3])
             elif f[0] == 'step':
@@ -245,7 +249,11 @@ def many(m):
         waits = collections.Counter()
         for addr, n in m.waits.get(int(section), {}).items():
             waits[m.function(addr)[1]] += n
-        where = ', '.join(f'{f} {n / faults:.2f}' for f, n in waits.most_common(3))
+        # a lock's function says nothing: who called it does
+        for addr, caller, n in m.callers.get(int(section), []):
+            waits[m.function(addr)[1]] -= n
+            waits[m.function(caller)[1]] += n
+        where = ', '.join(f'{f} {n / faults:.2f}' for f, n in waits.most_common(5) if n)
         lines.append(f'| {what} | {vcpus} | {sum(i for i, _ in cpus.values()) / faults:,.0f} | '
                      f'{max(cpus[c][0] for c in range(LENDER_CPUS)) / faults:,.0f} | '
                      f'{sum(w for _, w in cpus.values()) / faults:.2f} | {where} |')
