@@ -31,6 +31,9 @@ static const char help[] =
     "        --policy POLICY    for what cannot be served: ones (default), fault, crash or hold\n"
     "        --wait             wait for the domain to appear\n"
     "\n"
+    "  xenlend targets add|remove DOMAIN GUEST\n"
+    "      in dom0: a driver domain may lend to that guest, or no longer\n"
+    "\n"
     "ADDRESS is guest-physical, SIZE takes K, M, G or T; both may be 0x...\n"
     "Details: xenlend(1)\n";
 
@@ -45,6 +48,7 @@ int main(int argc, char **argv)
         { "trace", cmd_trace },
         { "plot", cmd_plot },
         { "lend", cmd_lend },
+        { "targets", cmd_targets },
     };
 
     if (argc < 2)

@@ -13,5 +13,6 @@ int cmd_stat(int argc, char **argv);
 int cmd_trace(int argc, char **argv);
 int cmd_plot(int argc, char **argv);
 int cmd_lend(int argc, char **argv);
+int cmd_targets(int argc, char **argv);
 
 #endif
