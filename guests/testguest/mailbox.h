@@ -69,7 +69,8 @@ struct mailbox_cpu {
 };
 
 struct mailbox {
-	volatile unsigned int magic, cpus, avx, pad;
+	volatile unsigned int magic, cpus, avx;
+	volatile unsigned int lender;		/* domid, set before the guest starts: who binds its event channels */
 	struct mailbox_cpu cpu[MBOX_CPUS];
 	unsigned char reserve[MBOX_DATA - 16 - MBOX_CPUS * sizeof(struct mailbox_cpu)];
 	volatile unsigned char data[4096 - MBOX_DATA];

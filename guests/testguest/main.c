@@ -825,7 +825,7 @@ void guest_main(u32 id)
 	if (!id) {
 		rc = shared_info_map();
 		for (i = 0; !rc && i < MBOX_CPUS; i++) {
-			rc = event_alloc(0);
+			rc = event_alloc(mailbox.lender);
 			if (rc >= 0) {
 				mailbox.cpu[i].port = rc;
 				rc = 0;

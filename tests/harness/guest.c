@@ -10,8 +10,7 @@
 #include <unistd.h>
 
 #include "guest.h"
-#include <xenguest.h>
-#include <xen/hvm/params.h>
+#include "toolstack.h"
 #include "tap.h"
 #include "../module/xlpfn.h"
 
@@ -40,7 +39,7 @@ static void cleanup(void)
 	/* first make sure that none runs on memory this process is about to give back */
 	for (i = 0; i < MAX_GUESTS; i++)
 		if (guests[i])
-			xc_domain_pause(xch, guests[i]->domid);
+			toolstack_pause(guests[i]->domid);
 	for (i = 0; i < MAX_GUESTS; i++)
 		if (guests[i])
 			domain_destroy(guests[i]->domid);
@@ -86,91 +85,13 @@ void xen_open(void)
 	xsh = xs_open(0);
 	if (!xch || !xcall || !xdm || !xfm || !xsh)
 		die("cannot open Xen's libraries: %s", strerror(errno));
+	toolstack_open();
 	/* locked pages must not be moved under a frame that was lent by hand */
 	write_file("/proc/sys/vm/compact_unevictable_allowed", "0");
 	tap_cleanup = cleanup;
 }
 
 /* ---- building ---- */
-
-static int build(struct guest *g, const struct guest_options *o)
-{
-	struct xen_domctl_createdomain c = {
-		.flags = o->pv ? 0 : XEN_DOMCTL_CDF_hvm | XEN_DOMCTL_CDF_hap,
-		.max_vcpus = MBOX_CPUS,
-		.max_evtchn_port = 1023,
-		.max_grant_frames = 8,
-		.max_maptrack_frames = 64,
-		.grant_opts = XEN_DOMCTL_GRANT_version(1),
-		.arch.emulation_flags = o->pv ? 0 : XEN_X86_EMU_LAPIC,
-	};
-	unsigned mb = o->mem_mb ? o->mem_mb : 8;
-	struct xc_dom_image *dom;
-	int store_port, rc;
-
-	memset(c.handle, 0x5a, sizeof(c.handle));
-	c.handle[0] = time(NULL);
-	c.handle[1] = getpid();
-	if (o->iommu) {
-		c.flags |= XEN_DOMCTL_CDF_iommu;
-		c.iommu_opts |= XEN_DOMCTL_IOMMU_no_sharept;
-	}
-	if (o->nested)
-		c.flags |= XEN_DOMCTL_CDF_nested_virt;
-	c.altp2m_opts = o->altp2m;
-	g->domid = o->domid;
-	if (xc_domain_create(xch, &g->domid, &c))
-		return -errno;
-	if (xc_domain_max_vcpus(xch, g->domid, MBOX_CPUS) || xc_domain_setmaxmem(xch, g->domid, mb * 1024 + 2048))
-		goto fail;
-	if (!o->pv && xc_set_paging_mempool_size(xch, g->domid, 4 << 20))
-		goto fail;
-	if (o->pv || o->empty)
-		return 0;
-
-	store_port = xc_evtchn_alloc_unbound(xch, g->domid, 0);
-	if (store_port < 0)
-		goto fail;
-	dom = xc_dom_allocate(xch, "", NULL);
-	if (!dom)
-		goto fail;
-	dom->container_type = XC_DOM_HVM_CONTAINER;
-	dom->target_pages = mb << 8;
-	dom->mmio_size = (1ULL << 32) - 0xfc000000;
-	dom->mmio_start = 0xfc000000;
-	dom->lowmem_end = (uint64_t)mb << 20;
-	dom->max_vcpus = MBOX_CPUS;
-	dom->xenstore_evtchn = store_port;
-	dom->console_domid = dom->xenstore_domid = 0;
-	rc = xc_dom_kernel_file(dom, TESTGUEST);
-	if (!rc)
-		rc = xc_dom_boot_xen_init(dom, xch, g->domid);
-	if (!rc)
-		rc = xc_dom_parse_image(dom);
-	if (!rc)
-		rc = xc_dom_mem_init(dom, mb);
-	if (!rc)
-		rc = xc_dom_boot_mem_init(dom);
-	if (!rc)
-		rc = xc_dom_build_image(dom);
-	if (!rc)
-		rc = xc_dom_boot_image(dom);
-	if (!rc)
-		rc = xc_dom_gnttab_init(dom);
-	if (!rc)
-		rc = xc_hvm_param_set(xch, g->domid, HVM_PARAM_STORE_EVTCHN, store_port);
-	if (!rc && !o->no_xenstore && !xs_introduce_domain(xsh, g->domid, dom->xenstore_pfn, store_port))
-		rc = -1;
-	if (rc && !errno)
-		errno = EIO;
-	xc_dom_release(dom);
-	if (!rc)
-		return 0;
-fail:
-	rc = -errno;
-	xc_domain_destroy(xch, g->domid);
-	return rc;
-}
 
 void guest_run(struct guest *g)
 {
@@ -182,8 +103,10 @@ void guest_run(struct guest *g)
 	g->mb = xenforeignmemory_map(xfm, g->domid, PROT_READ | PROT_WRITE, 1, &gfn, &e);
 	if (!g->mb || e)
 		die("cannot map the mailbox of domain %u: %s", g->domid, strerror(e ? -e : errno));
-	if (xc_domain_unpause(xch, g->domid))
-		die("cannot unpause domain %u: %s", g->domid, strerror(errno));
+	g->mb->lender = own_domid;
+	e = toolstack_unpause(g->domid);
+	if (e)
+		die("cannot unpause domain %u: %s", g->domid, strerror(-e));
 	while (g->mb->magic != MBOX_MAGIC || !g->mb->cpu[MBOX_CPUS - 1].running) {
 		if (now() > end)
 			die("the test guest in domain %u does not start (magic %x, cpus %u)", g->domid, g->mb->magic, g->mb->cpus);
@@ -209,8 +132,7 @@ int guest_try_new(const struct guest_options *o, struct guest **out)
 	if (!o)
 		o = &none;
 	g->timeout = 120;
-	errno = 0;
-	rc = build(g, o);
+	rc = toolstack_build(o, &g->domid);
 	if (rc) {
 		free(g);
 		return rc;
@@ -250,20 +172,14 @@ void guest_release(struct guest *g)
 
 int domain_destroy(uint32_t domid)
 {
-	int rc;
-
-	do
-		rc = xc_domain_destroy(xch, domid);
-	while (rc && (errno == EAGAIN || errno == EINTR));
-	return rc ? -errno : 0;
+	return toolstack_destroy(domid);
 }
 
 bool domain_gone(uint32_t domid, unsigned seconds)
 {
 	double end = now() + seconds;
-	xc_domaininfo_t i;
 
-	while (!xc_domain_getinfo_single(xch, domid, &i)) {
+	while (toolstack_state(domid) >= 0) {
 		if (now() > end)
 			return false;
 		usleep(10000);
@@ -279,16 +195,13 @@ bool guest_free(struct guest *g)
 
 	guest_release(g);
 	domain_destroy(g->domid);
-	xs_release_domain(xsh, g->domid);
+	toolstack_forget(g->domid);
 	gone = domain_gone(g->domid, zombies ? 3 : 60);
 	if (!gone) {
-		xc_domaininfo_t info;
-
 		zombies = true;
-		if (!xc_domain_getinfo_single(xch, g->domid, &info))
-			note("domain %u is a zombie: %lu pages are left", g->domid, (long)info.tot_pages);
+		note("domain %u is a zombie: %ld pages are left", g->domid, toolstack_pages(g->domid));
 		/* which pages these are goes to Xen's log */
-		xc_send_debug_keys(xch, "q");
+		toolstack_keys("q");
 	}
 	for (i = 0; i < MAX_GUESTS; i++)
 		if (guests[i] == g)
@@ -344,9 +257,7 @@ uint64_t gop_wait(struct guest *g, unsigned cpu)
 
 	if (!gop_wait_for(g, cpu, g->timeout)) {
 		/* Xen's console tells what it waits for */
-		xc_send_debug_keys(xch, "W");
-		xc_send_debug_keys(xch, "q");
-		xc_send_debug_keys(xch, "v");
+		toolstack_keys("Wqv");
 		usleep(100000);
 		die("domain %u vCPU %u does not end operation %u (%#lx %#lx %#lx %#lx), progress %lu", g->domid, cpu,
 		    m->op, m->arg[0], m->arg[1], m->arg[2], m->arg[3], m->progress);
@@ -436,20 +347,20 @@ uint64_t g_data(struct guest *g, unsigned offset, const void *p, size_t n)
 
 uint64_t xen_free_pages(void)
 {
-	xc_physinfo_t p;
-	uint64_t last = 0;
+	long last = 0, n = 0;
 	int i;
 
 	/* pages of a domain that died come back a little later */
 	for (i = 0; i < 50; i++) {
-		if (xc_physinfo(xch, &p))
-			die("xc_physinfo: %s", strerror(errno));
-		if (i && p.free_pages == last)
+		n = toolstack_free_pages();
+		if (n < 0)
+			die("xc_physinfo: %s", strerror(-n));
+		if (i && n == last)
 			break;
-		last = p.free_pages;
+		last = n;
 		usleep(20000);
 	}
-	return p.free_pages;
+	return n;
 }
 
 static void open_frames(void)

@@ -56,6 +56,7 @@ struct guest_options {
 	bool nested;
 	unsigned altp2m;		/* XEN_DOMCTL_ALTP2M_* */
 	bool no_xenstore;
+	bool stranger;			/* asked for by a driver domain: not its target */
 };
 
 /* Built, running and waiting for work; the suite ends if that fails. */

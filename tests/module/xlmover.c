@@ -330,29 +330,45 @@ static void show_picture(void)
 	}
 }
 
-/* QEMU's bochs-display, or Bochs' PCI VGA: BAR 0 is memory. */
+static unsigned long memory, pages;
+module_param(memory, ulong, 0444);
+MODULE_PARM_DESC(memory, "address of a device's memory in a domain without PCI");
+module_param(pages, ulong, 0444);
+MODULE_PARM_DESC(pages, "its size in pages");
+
+/* Write-combined, as drivers have it. */
+static void device_map(phys_addr_t at, unsigned long nr)
+{
+	nr = min_t(unsigned long, nr, DEVICE_PAGES);
+	device.va = (void __force *)ioremap_wc(at, nr << PAGE_SHIFT);
+	if (!device.va)
+		return;
+	device.pfn = at >> PAGE_SHIFT;
+	device.nr = nr;
+}
+
+/*
+ * QEMU's bochs-display, or Bochs' PCI VGA: BAR 0 is memory.  Its second half:
+ * the first is for whoever maps it himself.
+ */
 static void device_find(void)
 {
 	struct pci_dev *d = pci_get_device(0x1234, 0x1111, NULL);
 	unsigned long half;
-	phys_addr_t at;
 
-	if (!d)
+	if (!d) {
+		if (memory)
+			device_map(memory, pages);
 		return;
+	}
 	if (!pci_enable_device(d)) {
-		/* The second half: the first is for whoever maps it himself. */
 		half = pci_resource_len(d, 0) / 2;
-		at = pci_resource_start(d, 0) + half;
-		device.nr = min_t(unsigned long, half >> PAGE_SHIFT,
-				  DEVICE_PAGES);
 		show_picture();
-		device.va = (void __force *)ioremap_wc(at, device.nr << PAGE_SHIFT);
+		device_map(pci_resource_start(d, 0) + half, half >> PAGE_SHIFT);
 		if (device.va) {
-			device.pfn = at >> PAGE_SHIFT;
 			device.dev = d;
 			return;
 		}
-		device.nr = 0;
 		pci_disable_device(d);
 	}
 	pci_dev_put(d);
@@ -363,6 +379,8 @@ static void device_forget(void)
 	if (!device.va)
 		return;
 	iounmap((void __iomem __force *)device.va);
+	if (!device.dev)
+		return;
 	pci_disable_device(device.dev);
 	pci_dev_put(device.dev);
 }

@@ -71,6 +71,45 @@ static void out_of_reach(unsigned slot, const char *what)
 	ok(!guest_has(RAM, 77), "... and does not get what is there");
 }
 
+#define LARGE	512
+
+/* In an entry of 2 MiB: of another device's memory, which a PV lender has in one piece, too. */
+static void large(struct devmem *dev)
+{
+	uint64_t first = (dev->frame + LARGE - 1) / LARGE * LARGE - dev->frame;
+	struct win *wide = raw_window(r, WIN_GFN + LARGE, LARGE);
+	volatile uint64_t *mem;
+	struct xen_mem_lend m = {
+		.op = XENMEM_LEND_lend,
+		.u.lend = { .domid = g->domid, .window = wide->id, .nr = LARGE,
+			    .inline_frames[0] = (dev->frame + first) | XENMEM_LEND_2M | XENMEM_LEND_MMIO | XENMEM_LEND_UC | XENMEM_LEND_WRITE },
+	};
+	static const unsigned page[] = { 0, 300, LARGE - 1 };
+	unsigned i, k, bad;
+
+	mem = mmap(NULL, LARGE * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, dev->fd, first * PAGE);
+	if (mem == MAP_FAILED)
+		die("the device's memory cannot be mapped: %s", strerror(errno));
+	err(lend_call(&m), 0, "another device's memory as one entry of 2 MiB");
+	ok(entry_of(g->domid, WIN_GFN + LARGE, 0).large, "... which it is");
+	for (k = 0; k < 3; k++) {
+		volatile uint64_t *p = mem + page[k] * PAGE / 8;
+
+		for (i = 0; i < LENGTH / 8; i++)
+			p[i] = mix(99, i);
+		load(7);
+		copy(BUFFER, W(LARGE + page[k]), true);
+		for (bad = i = 0; i < LENGTH / 8; i++)
+			bad += p[i] != mix(99, i);
+		eq(bad, 0, "its page %u cannot be written by the device", page[k]);
+		copy(W(LARGE + page[k]), BUFFER, false);
+		copy(BUFFER, RAM, true);
+		ok(!guest_has(RAM, 99), "... nor read");
+		eqx(g_read(g, W(LARGE + page[k])), mix(99, 0), "... but by the guest");
+	}
+	munmap((void *)mem, LARGE * PAGE);
+}
+
 void suite_dma(void)
 {
 	struct devmem dev;
@@ -132,6 +171,7 @@ void suite_dma(void)
 		copy(W(5), BUFFER, false);
 		copy(BUFFER, RAM, true);
 		ok(!guest_has(RAM, 88), "... nor read");
+		large(&dev);
 		devmem_close(&dev);
 	}
 	load(4);

@@ -5,6 +5,7 @@
  * carried out again after its slot has changed does no harm to the guest.
  */
 #include "suites.h"
+#include "toolstack.h"
 #include <xen/hvm/dm_op.h>
 
 #define NR	16
@@ -276,9 +277,9 @@ static int hold_window(struct raw *raw, ioreq_t *q, int cpu)
 
 static bool crashed(void)
 {
-	xc_domaininfo_t i;
+	long state = toolstack_state(g->domid);
 
-	return xc_domain_getinfo_single(xch, g->domid, &i) || i.flags & (XEN_DOMINF_shutdown | XEN_DOMINF_dying);
+	return state < 0 || state & (XEN_DOMINF_shutdown | XEN_DOMINF_dying);
 }
 
 /* The copy's other side is RAM whose writes Xen emulates; its slot is changed while the server has the request. */

@@ -5,6 +5,7 @@
  */
 #include "suites.h"
 #include "drv.h"
+#include "toolstack.h"
 #include "fusefs.h"
 
 #define PAGES	64
@@ -92,16 +93,11 @@ static void policies(void)
 	gop_start(l.g, 0, GOP_READ, W(1), 8);
 	eq(reason(LENDDEV_EVENT_GAVE_UP, 1, 20), LENDDEV_REASON_UNMAPPED, "... what is not is told");
 	{
-		xc_domaininfo_t info;
 		double end = now() + 20;
-		bool crashed = false;
 
-		while (!crashed && now() < end) {
-			crashed = xc_domain_getinfo_single(xch, l.g->domid, &info) == 0 && (info.flags & XEN_DOMINF_shutdown) &&
-				  (info.flags >> XEN_DOMINF_shutdownshift & XEN_DOMINF_shutdownmask) == SHUTDOWN_crash;
+		while (!toolstack_crashed(l.g->domid) && now() < end)
 			usleep(10000);
-		}
-		ok(crashed, "... and the domain is crashed");
+		ok(toolstack_crashed(l.g->domid), "... and the domain is crashed");
 	}
 	ok(lent_close(&l), "the guest goes away");
 }
@@ -223,8 +219,8 @@ static void no_memory(void)
 /* The borrower's pool in Xen, from which its page tables come. */
 static void no_pool(void)
 {
-	uint64_t pool = 0, value;
-	int rc;
+	uint64_t value;
+	long pool;
 
 	at("an empty pool");
 	l = lent_open(1 << 18, LENDDEV_POLICY_ONES);
@@ -232,16 +228,16 @@ static void no_pool(void)
 	lent_anon(&l, 0, 1 << 18);
 	l.span[0] = 1;
 	g_read(l.g, W(0));
-	rc = xc_get_paging_mempool_size(xch, l.g->domid, &pool);
-	if (rc || xc_set_paging_mempool_size(xch, l.g->domid, 0)) {
-		/* as small as it can be: what is in use stays */
-		rc = 0;
-	}
+	pool = toolstack_pool(l.g->domid);
+	if (pool < 0)
+		die("the pool's size: %s", strerror(-pool));
+	/* as small as it can be: what is in use stays */
+	toolstack_set_pool(l.g->domid, 0);
 	*(uint64_t *)(l.span + 200000 * PAGE) = 0xabcdef;
 	gop_start(l.g, 0, GOP_READ, W(200000), 8);
 	eq(reason(LENDDEV_EVENT_HELD, 200000, 30), LENDDEV_REASON_XEN_MEMORY, "no page table can be had: the vCPU is held");
 	ok(!gop_done(l.g, 0), "... and reads no ones");
-	eq(xc_set_paging_mempool_size(xch, l.g->domid, pool), 0, "the pool is filled again");
+	eq(toolstack_set_pool(l.g->domid, pool), 0, "the pool is filled again");
 	drv_resume(l.fd, l.id, 0, (1UL << 18) * PAGE, LENDDEV_RESUME_RETRY);
 	ok(gop_wait_for(l.g, 0, 30), "... it goes on");
 	value = gret(l.g, 0, 0);

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- *   xltest --list [pv|pvh [short|hypervisor|driver]]  the suites of that lender, in order; or the short form of it, what of that is about Xen, or the driver's
+ *   xltest --list [pv|pvh|domu [short|hypervisor|driver]]  the suites of that lender, in order; or the short form of it, what of that is about Xen, or the driver's
  *   xltest SUITE                     one suite: TAP on standard output
  *   xltest fuzz SECONDS [SEED]       that one for so long, and again the same random numbers
- *   xltest --sweep                   destroys every domain but this one: after a suite that died
+ *   xltest --sweep                   destroys every domain but this one, or all that were built for it: after a suite that died
+ *   xltest --toolstack DOMID         in dom0: builds domains for the suites of that driver domain, until it is gone
  */
 #include "suites.h"
+#include "toolstack.h"
 
 #define X(n, l, f) { #n, suite_##n, l, f },
 static const struct suite suites[] = { SUITES(X) };
@@ -13,24 +15,9 @@ static const struct suite suites[] = { SUITES(X) };
 
 static int sweep(void)
 {
-	xc_domaininfo_t info[64];
-	int n, i, left = 0;
-
-	xch = xc_interface_open(NULL, NULL, 0);
-	if (!xch)
-		return 1;
-	n = xc_domain_getinfolist(xch, 1, 64, info);
-	for (i = 0; i < n; i++)
-		xc_domain_pause(xch, info[i].domain);
-	for (i = 0; i < n; i++) {
-		printf("# sweeping domain %u\n", info[i].domain);
-		domain_destroy(info[i].domain);
-		if (!domain_gone(info[i].domain, 20)) {
-			printf("# domain %u stays\n", info[i].domain);
-			left++;
-		}
-	}
-	return left != 0;
+	xen_open();
+	tap_cleanup = NULL;
+	return toolstack_sweep() != 0;
 }
 
 int main(int argc, char **argv)
@@ -38,14 +25,18 @@ int main(int argc, char **argv)
 	unsigned i, skip_flags, want_flags;
 
 	if (argc >= 2 && !strcmp(argv[1], "--list")) {
+		bool domu = argc > 2 && !strcmp(argv[2], "domu");
+
 		skip_flags = argc > 2 && !strcmp(argv[2], "pvh") ? PV_ONLY : 0;
-		want_flags = 0;
+		if (!domu)
+			skip_flags |= DOMU_ONLY;
+		want_flags = domu ? DOMU : 0;
 		if (argc > 3 && !strcmp(argv[3], "short"))
 			skip_flags |= LONG;
 		if (argc > 3 && !strcmp(argv[3], "hypervisor"))
 			skip_flags |= LONG | DRIVER;
 		if (argc > 3 && !strcmp(argv[3], "driver"))
-			want_flags = DRIVER;
+			want_flags |= DRIVER;
 		for (i = 0; i < sizeof(suites) / sizeof(suites[0]); i++)
 			if (!(suites[i].flags & (suites[i].flags & BOTH ? skip_flags & ~DRIVER : skip_flags)) && (suites[i].flags & want_flags) == want_flags)
 				printf("%s %u\n", suites[i].name, suites[i].limit);
@@ -53,6 +44,11 @@ int main(int argc, char **argv)
 	}
 	if (argc == 2 && !strcmp(argv[1], "--sweep"))
 		return sweep();
+	if (argc == 3 && !strcmp(argv[1], "--toolstack")) {
+		xen_open();
+		tap_cleanup = NULL;
+		return toolstack_serve(atoi(argv[2]));
+	}
 	if (argc == 3 && !strcmp(argv[1], "--save"))
 		return save_by_library(atoi(argv[2]));
 	if (argc >= 3 && !strcmp(argv[1], "fuzz")) {
@@ -66,6 +62,6 @@ int main(int argc, char **argv)
 			suites[i].run();
 			return tap_end();
 		}
-	fprintf(stderr, "usage: xltest --list [pv|pvh [short|hypervisor|driver]] | --sweep | SUITE | fuzz SECONDS [SEED]\n");
+	fprintf(stderr, "usage: xltest --list [pv|pvh|domu [short|hypervisor|driver]] | --sweep | SUITE | fuzz SECONDS [SEED]\n");
 	return 2;
 }

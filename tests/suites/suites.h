@@ -28,20 +28,23 @@ struct suite {
 #define LONG	2	/* not in the short form: takes long on the Intel machine, and is little or nothing about the CPU */
 #define DRIVER	4	/* about the driver, or what is above it: what make check-debug runs */
 #define BOTH	8	/* with DRIVER: and about Xen */
+#define DOMU	16	/* also in a driver domain: asks nothing of Xen that only dom0 may, but through toolstack.h */
+#define DOMU_ONLY 32	/* only there */
 
 #define WIN_GFN		(GUEST_WINDOW >> 12)
 #define W(slot)		(GUEST_WINDOW + (uint64_t)(slot) * PAGE)
 
 #define SUITES(X) \
-	X(smoke, 180, DRIVER) \
-	X(access, 300, 0) \
+	X(smoke, 180, DRIVER | DOMU) \
+	X(access, 300, DOMU) \
 	X(abi, 300, 0) \
 	X(emulator, 400, 0) \
 	X(hostile, 300, 0) \
 	X(frames, 300, 0) \
-	X(teardown, 400, 0) \
+	X(teardown, 400, DOMU) \
 	X(lender, 300, 0) \
 	X(targets, 300, 0) \
+	X(domain, 300, DOMU | DOMU_ONLY) \
 	X(features, 300, 0) \
 	X(mmio, 300, DRIVER | BOTH) \
 	X(cache, 300, DRIVER | BOTH) \
@@ -49,23 +52,23 @@ struct suite {
 	X(nomem, 300, LONG) \
 	X(iommu, 120, PV_ONLY | LONG) \
 	X(dma, 120, PV_ONLY | LONG) \
-	X(race, 300, 0) \
+	X(race, 300, DOMU) \
 	X(stale, 400, 0) \
 	X(counter, 400, LONG) \
-	X(progress, 300, 0) \
-	X(ioctl, 300, DRIVER) \
-	X(memory, 400, DRIVER) \
-	X(mover, 400, DRIVER) \
-	X(dirty, 400, DRIVER) \
-	X(process, 500, DRIVER) \
-	X(hold, 400, DRIVER) \
-	X(charge, 300, LONG | DRIVER) \
-	X(hang, 500, LONG | DRIVER) \
-	X(soak, 300, LONG | DRIVER) \
-	X(storm, 300, LONG | DRIVER) \
-	X(leak, 600, LONG | DRIVER) \
-	X(library, 200, DRIVER) \
-	X(tools, 300, LONG | DRIVER) \
+	X(progress, 300, DOMU) \
+	X(ioctl, 300, DRIVER | DOMU) \
+	X(memory, 400, DRIVER | DOMU) \
+	X(mover, 400, DRIVER | DOMU) \
+	X(dirty, 400, DRIVER | DOMU) \
+	X(process, 500, DRIVER | DOMU) \
+	X(hold, 400, DRIVER | DOMU) \
+	X(charge, 300, LONG | DRIVER | DOMU) \
+	X(hang, 500, LONG | DRIVER | DOMU) \
+	X(soak, 300, LONG | DRIVER | DOMU) \
+	X(storm, 300, LONG | DRIVER | DOMU) \
+	X(leak, 600, LONG | DRIVER | DOMU) \
+	X(library, 200, DRIVER | DOMU) \
+	X(tools, 300, LONG | DRIVER | DOMU) \
 	X(bar, 600, PV_ONLY | LONG | DRIVER) \
 	X(linux, 600, PV_ONLY | DRIVER) \
 	X(fuzz, 240, 0)

@@ -5,27 +5,8 @@
  */
 #include "suites.h"
 #include "lender.h"
-#include <xen/domctl.h>
+#include "toolstack.h"
 #include <xen/memory.h>
-
-/* These ops are the series' own: headers of an older Xen do not know them. */
-#define ADD_TARGET	90
-#define REMOVE_TARGET	91
-
-static int change_target(unsigned op, uint32_t of, uint32_t target)
-{
-	struct xen_domctl *c = xencall_alloc_buffer(xcall, sizeof(*c));
-	int rc;
-
-	memset(c, 0, sizeof(*c));
-	c->cmd = op;
-	c->interface_version = XEN_DOMCTL_INTERFACE_VERSION;
-	c->domain = of;
-	c->u.set_target.target = target;
-	rc = xencall1(xcall, __HYPERVISOR_domctl, (uintptr_t)c) ? -errno : 0;
-	xencall_free_buffer(xcall, c);
-	return rc;
-}
 
 struct served {
 	struct guest *g;
@@ -89,6 +70,52 @@ static long powerless(struct guest *g)
 	return rc ? rc : lender_lend(XENMEM_LEND_create, 0, WIN_GFN + 64, 16, 0, NULL);
 }
 
+/* Exit status; what it says goes to a file. */
+#define SAID "/tmp/xltargets.out"
+static int command(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+static int command(const char *fmt, ...)
+{
+	char args[100], line[200];
+	va_list va;
+	int rc;
+
+	va_start(va, fmt);
+	vsnprintf(args, sizeof(args), fmt, va);
+	va_end(va);
+	snprintf(line, sizeof(line), "timeout 60 xenlend targets %s > " SAID " 2>&1", args);
+	rc = system(line);
+	return WIFEXITED(rc) ? WEXITSTATUS(rc) : -1;
+}
+
+static bool says(const char *text)
+{
+	char line[200];
+
+	snprintf(line, sizeof(line), "grep -q '%s' " SAID, text);
+	return !system(line);
+}
+
+static void by_command(struct guest *third)
+{
+	at("by the command");
+	eq(command("add %u %u", lender->domid, third->domid), 0, "xenlend targets add");
+	borrower = third;
+	ok(!powerless(third), "... gives the lender privilege");
+	eq(command("add %u %u", lender->domid, third->domid), 0, "... again: nothing to do");
+	eq(command("remove %u %u", lender->domid, third->domid), 0, "xenlend targets remove");
+	err(powerless(third), -EPERM, "... takes it");
+	eq(command("remove %u %u", lender->domid, third->domid), 0, "... again: nothing to do");
+	eq(command("add %u 28963", lender->domid), 1, "no such guest");
+	ok(says("there is no such domain"), "... it says so");
+	eq(command("add %u %u", lender->domid, lender->domid), 1, "a domain as its own target");
+	ok(says("its own target"), "... it says so");
+	eq(command("add %u 0", lender->domid), 1, "dom0 as a target");
+	ok(says("nobody.s target"), "... it says so");
+	eq(command("add %u", lender->domid), 2, "no guest named: usage");
+	eq(command("list %u %u", lender->domid, third->domid), 2, "neither add nor remove: usage");
+	eq(command("add %u x%u", lender->domid, third->domid), 2, "no number: usage");
+}
+
 void suite_targets(void)
 {
 	struct served one, two;
@@ -105,19 +132,19 @@ void suite_targets(void)
 		g[i] = guest_new(NULL);
 
 	at("arguments");
-	err(change_target(ADD_TARGET, lender->domid, lender->domid), -EINVAL, "a domain as its own target");
-	err(change_target(ADD_TARGET, lender->domid, 0x7123), -ESRCH, "no such target");
-	err(change_target(ADD_TARGET, 0x7123, g[0]->domid), -ESRCH, "no such domain");
-	err(change_target(ADD_TARGET, lender->domid, 0), -EOPNOTSUPP, "dom0 as a target");
-	err(change_target(REMOVE_TARGET, lender->domid, g[0]->domid), 0, "what is no target is removed: nothing to do");
-	err(change_target(REMOVE_TARGET, 0, g[0]->domid), -EINVAL, "from whoever asks");
+	err(toolstack_target(lender->domid, lender->domid, true), -EINVAL, "a domain as its own target");
+	err(toolstack_target(lender->domid, 0x7123, true), -ESRCH, "no such target");
+	err(toolstack_target(0x7123, g[0]->domid, true), -ESRCH, "no such domain");
+	err(toolstack_target(lender->domid, 0, true), -EOPNOTSUPP, "dom0 as a target");
+	err(toolstack_target(lender->domid, g[0]->domid, false), 0, "what is no target is removed: nothing to do");
+	err(toolstack_target(0, g[0]->domid, false), -EINVAL, "from whoever asks");
 
 	at("two targets");
 	for (i = 0; i < 3; i++)
 		err(powerless(g[i]), -EPERM, "no privilege over guest %u", i);
-	err(change_target(ADD_TARGET, lender->domid, g[0]->domid), 0, "one target");
-	err(change_target(ADD_TARGET, lender->domid, g[1]->domid), 0, "another");
-	err(change_target(ADD_TARGET, lender->domid, g[1]->domid), 0, "... again: it is one already");
+	err(toolstack_target(lender->domid, g[0]->domid, true), 0, "one target");
+	err(toolstack_target(lender->domid, g[1]->domid, true), 0, "another");
+	err(toolstack_target(lender->domid, g[1]->domid, true), 0, "... again: it is one already");
 	serve(&one, g[0], RAM_GPA, PATTERN);
 	serve(&two, g[1], RAM_GPA + 8 * PAGE, PATTERN + 0x1000);
 	eq(missing(&one) + missing(&two), 0, "both borrow from one lender at the same time");
@@ -126,15 +153,16 @@ void suite_targets(void)
 	borrower = &(struct guest){ .domid = 0 };
 	err(lender_lend(XENMEM_LEND_create, 0, WIN_GFN, 16, 0, NULL), -EPERM, "... not a window in it");
 	ok((long)gop(lender, 0, GOP_HYPERCALL, __HYPERVISOR_domctl, g_data(lender, 0, &(struct xen_domctl){
-		.cmd = ADD_TARGET, .interface_version = XEN_DOMCTL_INTERFACE_VERSION, .domain = lender->domid,
+		.cmd = XEN_DOMCTL_add_target, .interface_version = XEN_DOMCTL_INTERFACE_VERSION, .domain = lender->domid,
 		.u.set_target.target = g[2]->domid }, sizeof(struct xen_domctl))) < 0, "it cannot make itself another target");
 	err(powerless(g[2]), -EPERM, "... it has none");
+	by_command(g[2]);
 
 	at("one is removed");
 	gop_start(g[0], 1, GOP_READ, W(9), 8);
 	gop_start(g[1], 1, GOP_READ, W(9), 8);
 	ok(!gop_wait_for(g[0], 1, 1), "a vCPU of it waits for the lender");
-	err(change_target(REMOVE_TARGET, lender->domid, g[0]->domid), 0, "removed");
+	err(toolstack_target(lender->domid, g[0]->domid, false), 0, "removed");
 	ok(gop_wait_for(g[0], 1, 30), "the vCPU goes on");
 	eqx(gret(g[0], 1, 0), ~0UL, "... and reads ones");
 	eq(missing(&one), 4, "what was lent to it is gone");
@@ -147,19 +175,19 @@ void suite_targets(void)
 	ok(!gop_done(g[1], 1), "... and a vCPU that waits");
 	borrower = g[1];
 	err(lender_lend(XENMEM_LEND_lend, two.window, 9, 1, (RAM_GPA >> 12) + 9, NULL), 0, "the lender lends to it");
-	err(change_target(REMOVE_TARGET, lender->domid, g[0]->domid), 0, "removed again: nothing to do");
+	err(toolstack_target(lender->domid, g[0]->domid, false), 0, "removed again: nothing to do");
 	eq(missing(&two), 0, "... and the other keeps everything");
 
 	at("added again");
 	let_go(&one);
-	err(change_target(ADD_TARGET, lender->domid, g[0]->domid), 0, "added again");
+	err(toolstack_target(lender->domid, g[0]->domid, true), 0, "added again");
 	serve(&one, g[0], RAM_GPA, PATTERN);
 	eq(missing(&one), 0, "it is lent to again");
 
 	at("a target dies");
 	old = g[0]->domid;
 	err(domain_destroy(old), 0, "it is destroyed");
-	err(change_target(ADD_TARGET, lender->domid, old), -ESRCH, "... what dies cannot become one");
+	err(toolstack_target(lender->domid, old, true), -ESRCH, "... what dies cannot become one");
 	let_go(&one);
 	ok(guest_free(g[0]), "a target goes away, and is no zombie");
 	g[0] = guest_new(&(struct guest_options){ .domid = old });
@@ -169,9 +197,9 @@ void suite_targets(void)
 
 	at("set_target as well");
 	err(xc_domain_set_target(xch, lender->domid, g[2]->domid), 0, "a target for good");
-	err(change_target(ADD_TARGET, lender->domid, g[2]->domid), 0, "... and on the list");
+	err(toolstack_target(lender->domid, g[2]->domid, true), 0, "... and on the list");
 	serve(&one, g[2], RAM_GPA, PATTERN);
-	err(change_target(REMOVE_TARGET, lender->domid, g[2]->domid), 0, "... and off it");
+	err(toolstack_target(lender->domid, g[2]->domid, false), 0, "... and off it");
 	eq(missing(&one), 0, "... is one still, and has what it had");
 
 	at("the lender dies");
