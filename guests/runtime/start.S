@@ -81,6 +81,10 @@ cpu_entry:
 	movl %eax, %ss
 	movl %eax, %fs
 	movl %eax, %gs
+	movl $0x2ff, %ecx		/* MTRRs: all is write-back; nobody says so to an HVM guest without hvmloader */
+	movl $0x806, %eax
+	xorl %edx, %edx
+	wrmsr
 	cld
 	andq $-16, %rsp
 	xorl %ebp, %ebp
