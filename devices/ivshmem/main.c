@@ -24,12 +24,13 @@
 
 static const char help[] =
     "Usage: xenlend-ivshmem --domain N [OPTION]...\n"
-    "Gives a PVH guest a PCI device 1af4:1110 whose BAR 2 is lent memory.\n"
+    "Gives a guest a PCI device 1af4:1110 whose BAR 2 is lent memory.\n"
     "Start it after 'xl create -p' and before 'xl unpause'; it ends with the guest.\n"
     "\n"
     "  --size SIZE                BAR 2: a power of two (64M)\n"
     "  --address ADDRESS          where it is in the guest: a multiple of SIZE (8G)\n"
-    "  --slot N                   PCI device number, 1 to 31 (1)\n"
+    "  --slot N                   PCI device number, 1 to 31 (1); in an HVM guest\n"
+    "                             one that QEMU does not use\n"
     "  --place OFFSET:LENGTH:WHAT a buffer in it: anon, memfd, or a file's path with\n"
     "                             a / in it; any number of times (0:SIZE:memfd)\n"
     "  --populate                 lend the buffers at once, not when the guest asks\n"

@@ -10,6 +10,7 @@
  * and 7: the old and the new one; word 8: 1 when all of the memory is there, 2 when it is not.  See tests/suites/linux.c.
  */
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -20,9 +21,41 @@
 #include <linux/pci_regs.h>
 
 #define PCI	"/sys/bus/pci/"
-#define DEVICE	PCI "devices/0000:00:01.0/"
+#define DEVICE	PCI "devices/0000:00:%02x.0/"	/* with the slot */
 #define BAR2	(PCI_BASE_ADDRESS_0 + 8)
 #define PAGE	4096
+
+static unsigned slot;
+
+/* A file of the device */
+static const char *file(const char *name)
+{
+	static char path[80];
+
+	snprintf(path, sizeof(path), DEVICE "%s", slot, name);
+	return path;
+}
+
+static bool is(const char *name, const char *want)
+{
+	FILE *f = fopen(file(name), "r");
+	char got[16] = "";
+
+	if (f && !fgets(got, sizeof(got), f))
+		got[0] = 0;
+	if (f)
+		fclose(f);
+	return !strcmp(got, want);
+}
+
+static int find(void)
+{
+	for (slot = 1; slot < 32; slot++)
+		if (is("vendor", "0x1af4\n") && is("device", "0x1110\n"))
+			return 0;
+	puts("ivshmem: there is none");
+	return -1;
+}
 
 static uint64_t mix(uint64_t x)
 {
@@ -49,9 +82,9 @@ static volatile uint64_t *map(size_t *bytes)
 	void *p;
 	int fd;
 
-	if (say(DEVICE "enable", "1"))
+	if (say(file("enable"), "1"))
 		return NULL;
-	fd = open(DEVICE "resource2", O_RDWR);
+	fd = open(file("resource2"), O_RDWR);
 	if (fd < 0 || fstat(fd, &st)) {
 		perror("ivshmem: resource2");
 		return NULL;
@@ -70,7 +103,7 @@ static volatile uint64_t *map(size_t *bytes)
 static uint64_t address(void)
 {
 	unsigned long long start[3] = { 0 }, end, flags;
-	FILE *f = fopen(DEVICE "resource", "r");
+	FILE *f = fopen(file("resource"), "r");
 	int i;
 
 	for (i = 0; f && i < 3; i++)
@@ -83,7 +116,7 @@ static uint64_t address(void)
 
 static uint32_t config(unsigned reg, const uint32_t *to)
 {
-	outl(0x80000000 | 1 << 11 | reg, 0xcf8);
+	outl(0x80000000 | slot << 11 | reg, 0xcf8);
 	if (to)
 		outl(*to, 0xcfc);
 	return inl(0xcfc);
@@ -113,7 +146,7 @@ static void moved(uint64_t pass, uint64_t before)
 	uint64_t i, bad = 0;
 	size_t bytes;
 
-	if (say(DEVICE "remove", "1") || forget_address() || say(PCI "rescan", "1"))
+	if (say(file("remove"), "1") || forget_address() || say(PCI "rescan", "1"))
 		return;
 	m = map(&bytes);
 	if (!m)
@@ -136,6 +169,8 @@ int main(void)
 	uint64_t pass, i, n;
 	size_t bytes;
 
+	if (find())
+		return 1;
 	m = map(&bytes);
 	if (!m)
 		return 1;

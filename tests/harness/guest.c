@@ -11,6 +11,7 @@
 
 #include "guest.h"
 #include "toolstack.h"
+#include "hvm.h"
 #include "tap.h"
 #include "../module/xlpfn.h"
 
@@ -132,6 +133,7 @@ int guest_try_new(const struct guest_options *o, struct guest **out)
 	if (!o)
 		o = &none;
 	g->timeout = 120;
+	g->hvm = hvm_wanted(o);
 	rc = toolstack_build(o, &g->domid);
 	if (rc) {
 		free(g);
@@ -195,7 +197,8 @@ bool guest_free(struct guest *g)
 
 	guest_release(g);
 	domain_destroy(g->domid);
-	toolstack_forget(g->domid);
+	if (!g->hvm)
+		toolstack_forget(g->domid);
 	gone = domain_gone(g->domid, zombies ? 3 : 60);
 	if (!gone) {
 		zombies = true;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Domains that run guests/testguest, built without xl: some milliseconds each, any domid, with or without an IOMMU.
- * And the ends of Xen that most tests need.
+ * Domains that run guests/testguest, built without xl: some milliseconds each, any domid, with or without an IOMMU.  Or made
+ * by xl, of type HVM, with QEMU as device model: some seconds each.  And the ends of Xen that most tests need.
  */
 #ifndef GUEST_H
 #define GUEST_H
@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <pthread.h>
+#include <sys/types.h>
 
 #define __XEN_TOOLS__ 1
 #include <xenctrl.h>
@@ -23,6 +24,7 @@
 
 #define PAGE		4096UL
 #define TESTGUEST	"/xenlend/guests/testguest.elf"
+#define TESTGUEST_HVM	"/xenlend/guests/testguest-hvm.elf"	/* the same in hvmloader's place */
 #define NO_TRAP		(~0U)
 #define MAX_GUESTS	8
 
@@ -32,6 +34,7 @@ extern xendevicemodel_handle *xdm;
 extern xenforeignmemory_handle *xfm;
 extern struct xs_handle *xsh;
 extern bool lender_pvh;
+extern bool guests_hvm;		/* guests without options that forbid it are made by xl, with QEMU: suites named .../hvm */
 
 /* Opens all of the above; on failure the suite ends. */
 void xen_open(void);
@@ -44,6 +47,7 @@ struct guest {
 	xenevtchn_handle *ev;
 	int port[MBOX_CPUS];
 	unsigned timeout;		/* seconds that a guest operation may take */
+	bool hvm;			/* QEMU has its first ioreq server, number 0 */
 };
 
 struct guest_options {
@@ -57,6 +61,9 @@ struct guest_options {
 	unsigned altp2m;		/* XEN_DOMCTL_ALTP2M_* */
 	bool no_xenstore;
 	bool stranger;			/* asked for by a driver domain: not its target */
+	bool hvm;			/* made by xl, with QEMU: of the other options mem_mb and paused only */
+	bool vga;			/* with hvm: and a VGA of 16 MiB */
+	const char *qemu;		/* with hvm: arguments for QEMU, as xl.cfg has them: "\"-device\", \"edu\"" */
 };
 
 /* Built, running and waiting for work; the suite ends if that fails. */
@@ -67,9 +74,11 @@ void guest_run(struct guest *g);	/* after .paused */
 
 /* Lets go of the guest, destroys the domain, waits until it is gone.  False: it stays as a zombie. */
 bool guest_free(struct guest *g);
+/* QEMU's process, or 0 if this guest has none. */
+pid_t guest_qemu(uint32_t domid);
 /* Only the first half: the mailbox and channels. */
 void guest_release(struct guest *g);
-int domain_destroy(uint32_t domid);		/* returns when it is dying; 0 or -errno */
+int domain_destroy(uint32_t domid);		/* with its QEMU; returns when it is dying; 0 or -errno */
 bool domain_gone(uint32_t domid, unsigned seconds);
 
 /* One operation on one vCPU: GOP_* and its arguments, see mailbox.h. */

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "guest.h"
+#include "hvm.h"
 #include "toolstack.h"
 #include <xenguest.h>
 #include <xen/hvm/params.h>
@@ -120,6 +121,8 @@ static int destroy(uint32_t domid)
 {
 	int rc;
 
+	if (guest_qemu(domid))
+		return hvm_destroy(domid);
 	do
 		rc = xc_domain_destroy(xch, domid);
 	while (rc && (errno == EAGAIN || errno == EINTR));
@@ -351,7 +354,7 @@ int toolstack_build(const struct guest_options *o, uint32_t *domid)
 	long rc;
 
 	if (!driver_domain)
-		return build(o, domid);
+		return hvm_wanted(o) ? hvm_build(o, domid) : build(o, domid);
 	pack(o, &a, &b);
 	rc = ask(BUILD, a, b, 0);
 	if (rc < 0)

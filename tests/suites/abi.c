@@ -219,7 +219,7 @@ static void create(void)
 	}
 	other = guest_new(&(struct guest_options){ .empty = true });
 	theirs = raw_open_bare(other);
-	rc = raw_create(g->domid, WIN_GFN + 0x1000, 1, theirs->id + 1, &w2);
+	rc = raw_create(g->domid, WIN_GFN + 0x1000, 1, r->id + 1, &w2);
 	err(rc, -ENOENT, "create: a server of another domain");
 
 	/* as many as there may be */

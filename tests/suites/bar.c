@@ -17,7 +17,8 @@
 #define RAM	(2UL << 20)
 #define SEED	77
 
-#define FUNCTION	(1 << 11)		/* 00:01.0 */
+#define SLOT		(guests_hvm ? 5 : 1)	/* QEMU has 1 itself */
+#define FUNCTION	(SLOT << 11)
 #define COMMAND		0x04
 #define BAR2		0x18
 
@@ -68,11 +69,12 @@ static bool logged(const char *want)
 
 static pid_t device_start(struct guest *g)
 {
-	char domid[16];
+	char domid[16], slot[4];
 	pid_t pid;
 	int fd, i;
 
 	snprintf(domid, sizeof(domid), "%u", g->domid);
+	snprintf(slot, sizeof(slot), "%u", SLOT);
 	unlink(LOG);
 	fd = open(DATA, O_RDWR | O_CREAT | O_TRUNC, 0600);
 	if (fd < 0 || ftruncate(fd, SIZE))
@@ -83,7 +85,7 @@ static pid_t device_start(struct guest *g)
 		fd = open(LOG, O_WRONLY | O_CREAT | O_APPEND, 0600);
 		dup2(fd, 1);
 		dup2(fd, 2);
-		execlp("xenlend-ivshmem", "xenlend-ivshmem", "--domain", domid, "--size", "2M", "--place", "0:2M:" DATA, NULL);
+		execlp("xenlend-ivshmem", "xenlend-ivshmem", "--domain", domid, "--slot", slot, "--size", "2M", "--place", "0:2M:" DATA, NULL);
 		_exit(127);
 	}
 	for (i = 0; i < 300 && !logged("has 1af4:1110"); i++)

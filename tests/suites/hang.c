@@ -132,8 +132,8 @@ static void one(enum ending how, unsigned workers)
 		kill(pid, SIGKILL);
 		break;
 	case SERVER:
-		/* the first in this domain */
-		rc = !xendevicemodel_destroy_ioreq_server(xdm, g->domid, 0);
+		/* the first in this domain, but for QEMU's */
+		rc = !xendevicemodel_destroy_ioreq_server(xdm, g->domid, g->hvm);
 		break;
 	default:
 		guest_release(g);

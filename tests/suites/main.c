@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  *   xltest --list [pv|pvh|domu [short|hypervisor|driver]]  the suites of that lender, in order; or the short form of it, what of that is about Xen, or the driver's
+ *                                    each with its time limit; "qemu": has guests with QEMU; "named": only for who asks for it
  *   xltest SUITE                     one suite: TAP on standard output
+ *   xltest SUITE/hvm                 the same on guests of type HVM, with QEMU
  *   xltest fuzz SECONDS [SEED]       that one for so long, and again the same random numbers
  *   xltest --sweep                   destroys every domain but this one, or all that were built for it: after a suite that died
  *   xltest --toolstack DOMID         in dom0: builds domains for the suites of that driver domain, until it is gone
@@ -22,7 +24,8 @@ static int sweep(void)
 
 int main(int argc, char **argv)
 {
-	unsigned i, skip_flags, want_flags;
+	unsigned i, skip_flags, want_flags, extra = 0;
+	const char *full = NULL;
 
 	if (argc >= 2 && !strcmp(argv[1], "--list")) {
 		bool domu = argc > 2 && !strcmp(argv[2], "domu");
@@ -39,7 +42,11 @@ int main(int argc, char **argv)
 			want_flags |= DRIVER;
 		for (i = 0; i < sizeof(suites) / sizeof(suites[0]); i++)
 			if (!(suites[i].flags & (suites[i].flags & BOTH ? skip_flags & ~DRIVER : skip_flags)) && (suites[i].flags & want_flags) == want_flags)
-				printf("%s %u\n", suites[i].name, suites[i].limit);
+				printf("%s %u%s\n", suites[i].name, suites[i].limit, suites[i].flags & QEMU ? " qemu" : "");
+		/* where a lender's kind or a form leaves a suite out, it can still be had by name */
+		for (i = 0; !domu && i < sizeof(suites) / sizeof(suites[0]); i++)
+			if (!(suites[i].flags & (QEMU | DOMU_ONLY)))
+				printf("%s/hvm %u %s\n", suites[i].name, suites[i].limit + HVM_EXTRA, suites[i].flags & HVM ? "qemu" : "named");
 		return 0;
 	}
 	if (argc == 2 && !strcmp(argv[1], "--sweep"))
@@ -51,17 +58,27 @@ int main(int argc, char **argv)
 	}
 	if (argc == 3 && !strcmp(argv[1], "--save"))
 		return save_by_library(atoi(argv[2]));
+	if (argc >= 2) {
+		char *slash = strchr(argv[1], '/');
+
+		full = strdup(argv[1]);
+		if (slash && !strcmp(slash, "/hvm")) {
+			*slash = 0;
+			guests_hvm = true;
+			extra = HVM_EXTRA;
+		}
+	}
 	if (argc >= 3 && !strcmp(argv[1], "fuzz")) {
 		fuzz_seconds = strtoul(argv[2], NULL, 0);
 		fuzz_seed = argc > 3 ? strtoul(argv[3], NULL, 0) : 0;
 	}
 	for (i = 0; argc >= 2 && i < sizeof(suites) / sizeof(suites[0]); i++)
 		if (!strcmp(suites[i].name, argv[1])) {
-			tap_begin(suites[i].name);
-			tap_limit(suites[i].limit + (suites[i].run == suite_fuzz ? fuzz_seconds : 0));
+			tap_begin(full);
+			tap_limit(suites[i].limit + extra + (suites[i].run == suite_fuzz ? fuzz_seconds : 0));
 			suites[i].run();
 			return tap_end();
 		}
-	fprintf(stderr, "usage: xltest --list [pv|pvh|domu [short|hypervisor|driver]] | --sweep | SUITE | fuzz SECONDS [SEED]\n");
+	fprintf(stderr, "usage: xltest --list [pv|pvh|domu [short|hypervisor|driver]] | --sweep | SUITE[/hvm] | fuzz SECONDS [SEED]\n");
 	return 2;
 }

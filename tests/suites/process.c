@@ -461,7 +461,7 @@ static void server_pulled(void)
 	lent_anon(&l, 0, 4);
 	g_write(l.g, W(0), 1);
 	lent_anon(&l, 32, 4);
-	rc = xendevicemodel_destroy_ioreq_server(xdm, l.g->domid, 0);
+	rc = xendevicemodel_destroy_ioreq_server(xdm, l.g->domid, l.g->hvm);	/* its number */
 	eq(rc, 0, "the driver's ioreq server is destroyed by somebody else");
 	eq(g_read(l.g, W(0)), 1, "what is lent goes on working");
 	eqx(g_read(l.g, W(40)), ~0UL, "the rest reads ones");

@@ -30,16 +30,19 @@ struct suite {
 #define BOTH	8	/* with DRIVER: and about Xen */
 #define DOMU	16	/* also in a driver domain: asks nothing of Xen that only dom0 may, but through toolstack.h */
 #define DOMU_ONLY 32	/* only there */
+#define HVM	64	/* also NAME/hvm, on guests with QEMU, for a PV lender on the AMD machine; of others for who asks for it */
+#define QEMU	128	/* all guests have QEMU: where HVM is */
+#define HVM_EXTRA 200	/* seconds more for who makes guests by xl */
 
 #define WIN_GFN		(GUEST_WINDOW >> 12)
 #define W(slot)		(GUEST_WINDOW + (uint64_t)(slot) * PAGE)
 
 #define SUITES(X) \
-	X(smoke, 180, DRIVER | DOMU) \
-	X(access, 300, DOMU) \
+	X(smoke, 180, DRIVER | DOMU | HVM) \
+	X(access, 300, DOMU | HVM) \
 	X(abi, 300, 0) \
 	X(emulator, 400, 0) \
-	X(hostile, 300, 0) \
+	X(hostile, 300, HVM) \
 	X(frames, 300, 0) \
 	X(teardown, 400, DOMU) \
 	X(lender, 300, 0) \
@@ -70,7 +73,7 @@ struct suite {
 	X(library, 200, DRIVER | DOMU) \
 	X(tools, 300, LONG | DRIVER | DOMU) \
 	X(bar, 600, PV_ONLY | LONG | DRIVER) \
-	X(linux, 600, PV_ONLY | DRIVER) \
+	X(linux, 600, PV_ONLY | DRIVER | HVM) \
 	X(fuzz, 240, 0)
 
 int save_by_library(unsigned domid);	/* of suite features: saves a domain to nowhere; exit status */
