@@ -74,6 +74,7 @@ struct suite {
 	X(tools, 300, LONG | DRIVER | DOMU) \
 	X(bar, 600, PV_ONLY | LONG | DRIVER) \
 	X(linux, 600, PV_ONLY | DRIVER | HVM) \
+	X(qemu, 300, DRIVER | QEMU) \
 	X(fuzz, 240, 0)
 
 int save_by_library(unsigned domid);	/* of suite features: saves a domain to nowhere; exit status */
