@@ -118,11 +118,12 @@ static void no_power(struct guest *third, const char *what)
 	} else {
 		rc = fd;
 	}
-	err(rc, -EPERM, "%s: no window by the driver", what);
+	/* dom0 cannot have one at all, and Xen says that first */
+	err(rc, third->domid ? -EPERM : -EOPNOTSUPP, "%s: no window by the driver", what);
 	close(dev);
 	err(raw_create(third->domid, WIN_GFN + 4096, 16, 0, &window), -EPERM, "... nor by hypercall");
 	rc = xendevicemodel_create_ioreq_server(xdm, third->domid, 0, &id) ? -errno : 0;
-	err(rc, -EPERM, "... no ioreq server");
+	err(rc, third->domid ? -EPERM : -EINVAL, "... no ioreq server");
 	map = xenforeignmemory_map(xfm, third->domid, PROT_READ, 1, &gfn, &e);
 	ok(!map || e, "... its memory is not mapped");
 	if (map)
