@@ -65,18 +65,24 @@ struct xlend_dmop {
 	};
 };
 
+/* Who has no privilege gets -EPERM, also from FLASK, which calls it -EACCES. */
+static int xlend_denied(int rc)
+{
+	return rc == -EACCES ? -EPERM : rc;
+}
+
 static int xlend_dmop(domid_t domid, struct xlend_dmop *op)
 {
 	struct xen_dm_op_buf buf = { .size = sizeof(*op) };
 
 	BUILD_BUG_ON(sizeof(*op) != 64);
 	set_xen_guest_handle(buf.h, op);
-	return HYPERVISOR_dm_op(domid, 1, &buf);
+	return xlend_denied(HYPERVISOR_dm_op(domid, 1, &buf));
 }
 
 static int xlend_op(struct xen_mem_lend *op)
 {
-	return HYPERVISOR_memory_op(XENMEM_lend, op);
+	return xlend_denied(HYPERVISOR_memory_op(XENMEM_lend, op));
 }
 
 static u32 xlend_features __ro_after_init;
@@ -527,7 +533,7 @@ int xlend_hc_server_map(domid_t domid, u16 server, struct page **page,
 	/* PVH: where to put it.  PV: what it is. */
 	frame = page_to_xen_pfn(*page);
 	set_xen_guest_handle(res.frame_list, &frame);
-	rc = HYPERVISOR_memory_op(XENMEM_acquire_resource, &res);
+	rc = xlend_denied(HYPERVISOR_memory_op(XENMEM_acquire_resource, &res));
 	if (rc)
 		goto free;
 
