@@ -30,6 +30,7 @@ machine_make() {
 	ln -s "$xen/xen" "$log/boot/xen"
 	ln -s "$kernel" "$log/boot/vmlinuz"
 	ln -s "$initrd" "$log/boot/initrd"
+	if [ -n "$policy" ]; then ln -s "$policy" "$log/boot/policy"; fi
 	cat >"$log/boot/grub.cfg" <<-END
 		serial --unit=0 --speed=115200
 		terminal_output serial
@@ -39,10 +40,11 @@ machine_make() {
 		module2 (hd1)/vmlinuz vmlinuz console=hvc0 mitigations=off $linux
 		echo loading the initrd
 		module2 --nounzip (hd1)/initrd
+		${policy:+module2 --nounzip (hd1)/policy}
 		echo booting
 		boot
 	END
-	tar -C "$log/boot" -chf "$log/boot.img" grub.cfg xen vmlinuz initrd
+	tar -C "$log/boot" -chf "$log/boot.img" grub.cfg xen vmlinuz initrd ${policy:+policy}
 	cp "$log/boot/grub.cfg" "$log/command"
 	rm -rf "${log:?}/boot"
 	cp "$bochs/grub.img" "$log/grub.img"

@@ -19,7 +19,7 @@ machine_options() {
 	case "$args$linux_opts$job" in *,*) die "no commas in a job's name or arguments, nor in --linux-opts: QEMU's -initrd splits there" ;; esac
 }
 
-# Everything is known: $kernel, $initrd, $linux; and $xen with $xen_line, unless the lender is bare.
+# Everything is known: $kernel, $initrd, $linux; and $xen with $xen_line, and $policy if there is one, unless the lender is bare.
 machine_make() {
 	local program=qemu-system-x86_64 cpu serial console plugin
 	case $qemu in
@@ -67,7 +67,7 @@ machine_make() {
 	else
 		# eager-fpu: TCG executes XSAVE and XRSTOR also when CR0.TS is set.  Xen's lazy switching then never hears of it, and
 		# SSE and AVX registers leak from one domain into the other: seen as garbage in what programs of dom0 print.
-		launch+=(-kernel "$(inside "$xen/xen")" -initrd "$(inside "$kernel") console=hvc0 $linux,$(inside "$initrd")"
+		launch+=(-kernel "$(inside "$xen/xen")" -initrd "$(inside "$kernel") console=hvc0 $linux,$(inside "$initrd")${policy:+,$(inside "$policy")}"
 			-append "console=com1 $xen_line spec-ctrl=eager-fpu${xen_opts:+ $xen_opts}")
 	fi
 	if [ -n "$count" ]; then
