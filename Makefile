@@ -16,9 +16,9 @@ help:
 	@echo
 	@echo '  make demo        a guest draws into memory that dom0 keeps taking away; ends with build/demo.png'
 	@echo '                     VRAM=yes: into a device\'\''s memory, from which it is moved'
-	@echo '  make check       all tests: unit tests; in an emulated AMD machine, PV and PVH dom0, and a driver domain; in an Intel one, PV dom0'
+	@echo '  make check       all tests: unit tests; in an emulated AMD machine, PV and PVH dom0, a driver domain, and PV with FLASK; in an Intel one, PV dom0'
 	@echo '  make check-unit  the unit tests alone'
-	@echo '  make check-lab   the tests in the emulated machines alone (LENDERS="pv pvh domu intel" SUITES="a b" XEN=debug INTEL=short|full KERNEL=6.12|6.1|newest|debug|kasan)'
+	@echo '  make check-lab   the tests in the emulated machines alone (LENDERS="pv pvh domu flask intel" SUITES="a b" XEN=debug INTEL=short|full KERNEL=6.12|6.1|newest|debug|kasan)'
 	@echo '  make check-debug the tests of the driver: PV with lockdep, PVH with KASAN, too (SUITES="a b")'
 	@echo '  make lint        what can be said of the sources without running them; BUILD=all: Xen after each patch, too'
 	@echo '  make compile-db  compile_commands.json, for clangd'

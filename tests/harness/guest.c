@@ -21,6 +21,8 @@ xendevicemodel_handle *xdm;
 xenforeignmemory_handle *xfm;
 struct xs_handle *xsh;
 bool lender_pvh;
+bool has_flask;
+int xen_denies = -EPERM;
 
 static struct guest *guests[MAX_GUESTS];
 static int fd_pagemap = -1, fd_xlpfn = -1;
@@ -87,12 +89,28 @@ void xen_open(void)
 	if (!xch || !xcall || !xdm || !xfm || !xsh)
 		die("cannot open Xen's libraries: %s", strerror(errno));
 	toolstack_open();
+	has_flask = xc_flask_getenforce(xch) >= 0;
+	xen_denies = has_flask ? -EACCES : -EPERM;
 	/* locked pages must not be moved under a frame that was lent by hand */
 	write_file("/proc/sys/vm/compact_unevictable_allowed", "0");
 	tap_cleanup = cleanup;
 }
 
 /* ---- building ---- */
+
+uint32_t flask_label(const char *type)
+{
+	char context[64];
+	uint32_t sid;
+	int n;
+
+	if (!has_flask)
+		return 0;
+	n = snprintf(context, sizeof(context), "system_u:system_r:%s", type);
+	if (xc_flask_context_to_sid(xch, context, n, &sid))
+		die("the policy has no %s: %s", context, strerror(errno));
+	return sid;
+}
 
 void guest_run(struct guest *g)
 {

@@ -35,6 +35,8 @@ extern xenforeignmemory_handle *xfm;
 extern struct xs_handle *xsh;
 extern bool lender_pvh;
 extern bool guests_hvm;		/* guests without options that forbid it are made by xl, with QEMU: suites named .../hvm */
+extern bool has_flask;			/* Xen decides by a policy of FLASK's, now or when it is told to enforce it */
+extern int xen_denies;			/* what Xen says to who has no privilege over another domain: -EPERM, or FLASK's -EACCES */
 
 /* Opens all of the above; on failure the suite ends. */
 void xen_open(void);
@@ -64,7 +66,11 @@ struct guest_options {
 	bool hvm;			/* made by xl, with QEMU: of the other options mem_mb and paused only */
 	bool vga;			/* with hvm: and a VGA of 16 MiB */
 	const char *qemu;		/* with hvm: arguments for QEMU, as xl.cfg has them: "\"-device\", \"edu\"" */
+	const char *label;		/* FLASK's type of it; NULL: domU_t.  Means nothing to a Xen without FLASK */
 };
+
+/* FLASK's number for a label of that type, or 0 where there is no FLASK; the suite ends if the policy has no such type. */
+uint32_t flask_label(const char *type);
 
 /* Built, running and waiting for work; the suite ends if that fails. */
 struct guest *guest_new(const struct guest_options *o);

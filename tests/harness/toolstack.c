@@ -32,6 +32,7 @@ static int build(const struct guest_options *o, uint32_t *domid)
 		.max_maptrack_frames = 64,
 		.grant_opts = XEN_DOMCTL_GRANT_version(1),
 		.arch.emulation_flags = o->pv ? 0 : XEN_X86_EMU_LAPIC,
+		.ssidref = flask_label(o->label ? o->label : "domU_t"),
 	};
 	unsigned mb = o->mem_mb ? o->mem_mb : 8;
 	struct xc_dom_image *dom;

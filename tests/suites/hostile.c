@@ -390,9 +390,9 @@ static void as_lender(void)
 	m.u.create.nr = 1;
 	err(memory_op(XENMEM_lend, &m, sizeof(m)), -EPERM, "the guest creates a window in itself");
 	m.u.create.domid = h->domid;
-	err(memory_op(XENMEM_lend, &m, sizeof(m)), -EPERM, "the guest creates a window in another guest");
+	err(memory_op(XENMEM_lend, &m, sizeof(m)), xen_denies, "the guest creates a window in another guest");
 	m.u.create.domid = 0;
-	err(memory_op(XENMEM_lend, &m, sizeof(m)), -EPERM, "the guest creates a window in dom0");
+	err(memory_op(XENMEM_lend, &m, sizeof(m)), xen_denies, "the guest creates a window in dom0");
 	memset(&m, 0, sizeof(m));
 	m.op = XENMEM_LEND_lend;
 	m.u.lend.domid = g->domid;

@@ -4,9 +4,10 @@
  */
 #include "suites.h"
 #include "lender.h"
+#include "toolstack.h"
 #include <xen/hvm/dm_op.h>
+#include <xen/domctl.h>
 #include <xen/memory.h>
-
 
 struct guest *lender, *borrower;
 static bool read_only;		/* what is lent next */
@@ -69,6 +70,17 @@ long lender_lend(unsigned op, uint64_t window, uint64_t a, uint64_t n, uint64_t 
 	return rc;
 }
 
+long lender_query(uint64_t window, struct xen_mem_lend_counters *c)
+{
+	uint64_t room = g_data(lender, 1024, c, sizeof(*c));
+	struct xen_mem_lend m = { .op = XENMEM_LEND_query, .u.query = {
+		.domid = borrower->domid, .window = window, .size = sizeof(*c), .counters = room } };
+	long rc = lender_memory_op(XENMEM_lend, &m, sizeof(m));
+
+	memcpy(c, (void *)(lender->mb->data + 1024), sizeof(*c));
+	return rc;
+}
+
 uint64_t lender_server_id;
 uint64_t lender_server_gfn;
 static unsigned mapped;			/* pages so far: each has a place of its own */
@@ -80,6 +92,27 @@ static long server_enable(void)
 	op.u.set_ioreq_server_state.id = lender_server_id;
 	op.u.set_ioreq_server_state.enabled = 1;
 	return lender_dm_op(&op);
+}
+
+long lender_server_try(void)
+{
+	struct xen_dm_op op = { .op = XEN_DMOP_create_ioreq_server };
+	long rc = lender_dm_op(&op);
+
+	if (!rc) {
+		op.op = XEN_DMOP_destroy_ioreq_server;
+		if (lender_dm_op(&op))
+			die("the lender cannot destroy its server");
+	}
+	return rc;
+}
+
+void lender_let_go(uint64_t server_gfn)
+{
+	struct xen_remove_from_physmap rm = { .domid = DOMID_SELF, .gpfn = server_gfn };
+
+	if (lender_memory_op(XENMEM_remove_from_physmap, &rm, sizeof(rm)))
+		die("the lender cannot unmap its server's page");
 }
 
 /* An ioreq server of the lender's in the borrower. */
@@ -120,9 +153,22 @@ static long server_range(bool mmio, uint64_t start, uint64_t end)
 	return lender_dm_op(&op);
 }
 
+int change_target(unsigned op, uint32_t of, uint32_t target)
+{
+	return toolstack_target(of, target, op == ADD_TARGET);
+}
+
+long guest_change_target(struct guest *tool, unsigned op, uint32_t of, uint32_t target)
+{
+	struct xen_domctl c = { .cmd = op, .interface_version = XEN_DOMCTL_INTERFACE_VERSION, .domain = of,
+		.u.set_target.target = target };
+
+	return gop(tool, 0, GOP_HYPERCALL, __HYPERVISOR_domctl, g_data(tool, 0, &c, sizeof(c)));
+}
+
 static void pair(void)
 {
-	lender = guest_new(NULL);
+	lender = guest_new(&(struct guest_options){ .label = "dm_dom_t" });
 	borrower = guest_new(NULL);
 	if (xc_domain_set_target(xch, lender->domid, borrower->domid))
 		die("no privilege for the lender: %s", strerror(errno));
@@ -268,15 +314,14 @@ out:
 
 static void lives_and_dies(void)
 {
-	struct xen_dm_op op = { .op = XEN_DMOP_create_ioreq_server };
 	uint64_t window = 0;
 	int i;
 
-	lender = guest_new(NULL);
+	lender = guest_new(&(struct guest_options){ .label = "dm_dom_t" });
 	borrower = guest_new(NULL);
 	at("without privilege");
-	err(lender_dm_op(&op), -EPERM, "a guest makes no ioreq server in another");
-	err(lender_lend(XENMEM_LEND_create, 0, WIN_GFN, 16, 0, NULL), -EPERM, "nor a window");
+	err(lender_server_try(), xen_denies, "a guest makes no ioreq server in another");
+	err(lender_lend(XENMEM_LEND_create, 0, WIN_GFN, 16, 0, NULL), xen_denies, "nor a window");
 
 	at("with privilege");
 	err(xc_domain_set_target(xch, lender->domid, borrower->domid), 0, "privilege over the other guest");

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- *   xltest --list [pv|pvh|domu [short|hypervisor|driver]]  the suites of that lender, in order; or the short form of it, what of that is about Xen, or the driver's
+ *   xltest --list [pv|pvh|domu [short|hypervisor|driver|policy|all]]  the suites of that lender, in order; or the short form of it, what of that
+ *                                    is about Xen, the driver's, those for a Xen with FLASK, or that and any other's as well;
  *                                    each with its time limit; "qemu": has guests with QEMU; "named": only for who asks for it
  *   xltest SUITE                     one suite: TAP on standard output
  *   xltest SUITE/hvm                 the same on guests of type HVM, with QEMU
@@ -33,6 +34,8 @@ int main(int argc, char **argv)
 		skip_flags = argc > 2 && !strcmp(argv[2], "pvh") ? PV_ONLY : 0;
 		if (!domu)
 			skip_flags |= DOMU_ONLY;
+		if (argc < 4 || (strcmp(argv[3], "policy") && strcmp(argv[3], "all")))
+			skip_flags |= FLASK;
 		want_flags = domu ? DOMU : 0;
 		if (argc > 3 && !strcmp(argv[3], "short"))
 			skip_flags |= LONG;
@@ -40,6 +43,8 @@ int main(int argc, char **argv)
 			skip_flags |= LONG | DRIVER;
 		if (argc > 3 && !strcmp(argv[3], "driver"))
 			want_flags |= DRIVER;
+		if (argc > 3 && !strcmp(argv[3], "policy"))
+			want_flags |= POLICY;
 		for (i = 0; i < sizeof(suites) / sizeof(suites[0]); i++)
 			if (!(suites[i].flags & (suites[i].flags & BOTH ? skip_flags & ~DRIVER : skip_flags)) && (suites[i].flags & want_flags) == want_flags)
 				printf("%s %u%s\n", suites[i].name, suites[i].limit, suites[i].flags & QEMU ? " qemu" : "");
@@ -79,6 +84,6 @@ int main(int argc, char **argv)
 			suites[i].run();
 			return tap_end();
 		}
-	fprintf(stderr, "usage: xltest --list [pv|pvh|domu [short|hypervisor|driver]] | --sweep | SUITE[/hvm] | fuzz SECONDS [SEED]\n");
+	fprintf(stderr, "usage: xltest --list [pv|pvh|domu [short|hypervisor|driver|policy|all]] | --sweep | SUITE[/hvm] | fuzz SECONDS [SEED]\n");
 	return 2;
 }

@@ -32,21 +32,24 @@ struct suite {
 #define DOMU_ONLY 32	/* only there */
 #define HVM	64	/* also NAME/hvm, on guests with QEMU, for a PV lender on the AMD machine; of others for who asks for it */
 #define QEMU	128	/* all guests have QEMU: where HVM is */
+#define POLICY	256	/* what depends on who may do what: on a Xen with FLASK, too */
+#define FLASK	512	/* with POLICY: only there */
 #define HVM_EXTRA 200	/* seconds more for who makes guests by xl */
 
 #define WIN_GFN		(GUEST_WINDOW >> 12)
 #define W(slot)		(GUEST_WINDOW + (uint64_t)(slot) * PAGE)
 
 #define SUITES(X) \
-	X(smoke, 180, DRIVER | DOMU | HVM) \
+	X(smoke, 180, DRIVER | DOMU | HVM | POLICY) \
 	X(access, 300, DOMU | HVM) \
 	X(abi, 300, 0) \
 	X(emulator, 400, 0) \
 	X(hostile, 300, HVM) \
 	X(frames, 300, 0) \
 	X(teardown, 400, DOMU) \
-	X(lender, 300, 0) \
-	X(targets, 300, 0) \
+	X(lender, 300, POLICY) \
+	X(targets, 300, POLICY) \
+	X(flask, 300, POLICY | FLASK) \
 	X(domain, 300, DOMU | DOMU_ONLY) \
 	X(features, 300, 0) \
 	X(mmio, 300, DRIVER | BOTH) \
@@ -60,7 +63,7 @@ struct suite {
 	X(counter, 400, LONG) \
 	X(progress, 300, DOMU) \
 	X(ioctl, 300, DRIVER | DOMU) \
-	X(memory, 400, DRIVER | DOMU) \
+	X(memory, 400, DRIVER | DOMU | POLICY) \
 	X(mover, 400, DRIVER | DOMU) \
 	X(dirty, 400, DRIVER | DOMU) \
 	X(process, 500, DRIVER | DOMU) \
