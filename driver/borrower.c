@@ -11,6 +11,7 @@
 #include <linux/slab.h>
 #include <linux/workqueue.h>
 
+#include <xen/xen.h>
 #include <xen/xenbus.h>
 
 #include "param.h"
@@ -25,6 +26,15 @@ static LIST_HEAD(xlend_borrowers);
 static void xlend_death_work(struct work_struct *work);
 static DECLARE_DELAYED_WORK(xlend_death, xlend_death_work);
 static bool xlend_watching;
+
+/*
+ * Whether the end of each domain is told.  Xenstore lets everybody set the
+ * watch, but dom0 alone sees it unless somebody has allowed more: poll, too.
+ */
+static bool xlend_told(void)
+{
+	return READ_ONCE(xlend_watching) && xen_initial_domain();
+}
 
 static void xlend_borrower_free(struct kref *ref)
 {
@@ -110,7 +120,7 @@ static struct xlend_borrower *xlend_borrower_make(domid_t domid)
 	}
 	b->running = true;
 	list_add(&b->node, &xlend_borrowers);
-	if (!READ_ONCE(xlend_watching))
+	if (!xlend_told())
 		queue_delayed_work(system_unbound_wq, &xlend_death,
 				   XLEND_DEATH_POLL);
 	return b;
@@ -153,7 +163,7 @@ static void xlend_death_work(struct work_struct *work)
 	list_for_each_entry_safe(b, next, &xlend_borrowers, node)
 		if (!xlend_borrower_alive(b))
 			xlend_borrower_died(b);
-	if (!READ_ONCE(xlend_watching) && !list_empty(&xlend_borrowers))
+	if (!xlend_told() && !list_empty(&xlend_borrowers))
 		queue_delayed_work(system_unbound_wq, &xlend_death,
 				   XLEND_DEATH_POLL);
 	mutex_unlock(&xlend_borrowers_lock);
@@ -175,7 +185,6 @@ static struct xenbus_watch xlend_watch = {
 static int xlend_xenstore_up(struct notifier_block *nb, unsigned long event,
 			     void *data)
 {
-	/* Not every domain may watch this; then poll. */
 	if (!register_xenbus_watch(&xlend_watch))
 		WRITE_ONCE(xlend_watching, true);
 	return NOTIFY_DONE;

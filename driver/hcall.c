@@ -480,14 +480,16 @@ int xlend_hc_server_destroy(domid_t domid, u16 server)
 }
 
 /**
- * xlend_hc_server_alive - whether the domain still lives
+ * xlend_hc_server_alive - whether the domain still lives, and is still ours
  * @domid: borrower
  * @server: our ioreq server in it, its page mapped
  *
  * The mapped page keeps a dead domain from going away entirely, and so its
- * number from being used again: an answer is about the domain we mean.
+ * number from being used again: an answer is about the domain we mean.  Of a
+ * driver domain a guest is no target any more once it is dying, or when dom0
+ * says so, and then it has no servers there, either.
  *
- * Return: false only when the domain is dead.
+ * Return: false only when the domain is dead, or there is no privilege over it.
  */
 bool xlend_hc_server_alive(domid_t domid, u16 server)
 {
@@ -497,7 +499,7 @@ bool xlend_hc_server_alive(domid_t domid, u16 server)
 	};
 	int rc = xlend_dmop(domid, &op);
 
-	return rc != -ENOENT && rc != -ESRCH;
+	return rc != -ENOENT && rc != -ESRCH && rc != -EPERM;
 }
 
 /**

@@ -384,7 +384,7 @@ int xenlend_window_stats(xenlend_window *window, struct xenlend_stats *stats);
 #define XENLEND_EVENT_GAVE_UP       1   /* an access met the policy */
 #define XENLEND_EVENT_HELD          2   /* a vCPU waits */
 #define XENLEND_EVENT_WINDOW_DEAD   3   /* the process behind it is gone */
-#define XENLEND_EVENT_BORROWER_GONE 4   /* the domain is gone */
+#define XENLEND_EVENT_BORROWER_GONE 4   /* the domain is gone, or our power over it */
 #define XENLEND_EVENT_LOST          5   /* this window's were dropped here */
 
 /*

@@ -216,6 +216,16 @@ void suite_domain(void)
 	value = gop_stop(g[1], 1);
 	eq(*(uint64_t *)(two.span + 2 * PAGE + 8), value, "... and nothing of what it did is lost");
 	eq(wrong(&two), 0, "... nor of what it had");
+	{
+		struct lenddev_event ev[64];
+		double end = now() + 60;
+		int gone = 0, n, k;
+
+		while (!gone && now() < end)
+			for (n = drv_events(one.fd, ev, 64, 500), k = 0; k < n; k++)
+				gone += ev[k].type == LENDDEV_EVENT_BORROWER_GONE;
+		eq(gone, 1, "who has a descriptor for it is told");
+	}
 	no_power(g[0], "a guest that was a target");
 	madvise(one.span, PAGES * PAGE, MADV_DONTNEED);
 	ok(true, "what was lent to it can be unmapped");

@@ -4,6 +4,7 @@
  */
 #include "suites.h"
 #include "drv.h"
+#include "toolstack.h"
 #include "../module/xlpfn.h"
 #include <sys/syscall.h>
 #include <linux/mman.h>
@@ -618,7 +619,7 @@ static void refused(void)
 	/* a page granted to us */
 	gop(l.g, 0, GOP_HYPERCALL, __HYPERVISOR_memory_op, XENMEM_add_to_physmap, g_data(l.g, 0, &add, sizeof(add)));
 	gop(l.g, 0, GOP_WRITE, (GUEST_FREE_GFN << 12) + 80 + 4, 4, 0x1c0);
-	gop(l.g, 0, GOP_WRITE, (GUEST_FREE_GFN << 12) + 80, 4, 1);
+	gop(l.g, 0, GOP_WRITE, (GUEST_FREE_GFN << 12) + 80, 4, 1 | own_domid << 16);
 	p = xengnttab_map_grant_ref(gt, l.g->domid, 10, PROT_READ | PROT_WRITE);
 	if (p) {
 		q = mremap(p, PAGE, PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, l.span + 111 * PAGE);

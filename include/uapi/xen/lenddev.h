@@ -153,7 +153,7 @@ struct lenddev_stats {
 #define LENDDEV_EVENT_GAVE_UP		1	/* a fault met the policy */
 #define LENDDEV_EVENT_HELD		2	/* a vCPU waits, see RESUME */
 #define LENDDEV_EVENT_WINDOW_DEAD	3	/* the span's process is gone */
-#define LENDDEV_EVENT_BORROWER_GONE	4	/* the domain is gone: also POLLHUP */
+#define LENDDEV_EVENT_BORROWER_GONE	4	/* the domain is gone, or our power over it: also POLLHUP */
 #define LENDDEV_EVENT_LOST		5	/* count events of it were dropped */
 
 /* Why an access cannot be resolved: never will be. */
