@@ -7,8 +7,7 @@
 #ifndef TOOLSTACK_H
 #define TOOLSTACK_H
 
-#include <stdbool.h>
-#include <stdint.h>
+#include "guest.h"
 #include <xen/domctl.h>
 
 /* The series' own: headers of an older Xen do not know them. */
@@ -16,8 +15,6 @@
 #define XEN_DOMCTL_add_target		90
 #define XEN_DOMCTL_remove_target	91
 #endif
-
-struct guest_options;
 
 extern bool driver_domain;	/* this is one */
 extern uint32_t own_domid;
