@@ -39,6 +39,8 @@ struct ioreq_server {
     evtchn_port_t *ports;       /* of each vCPU */
     uint32_t cf8;               /* the configuration address register */
     struct pci_bus *bus;
+    void (*invalidate)(void *opaque);
+    void *invalidate_opaque;
 };
 
 static int failed(struct ioreq_server *s, const char *fmt, ...)
@@ -158,7 +160,10 @@ static void serve(struct ioreq_server *s, unsigned vcpu)
     case IOREQ_TYPE_COPY:
         on_copy(s, &r);
         break;
-    case IOREQ_TYPE_INVALIDATE:     /* no guest memory stays mapped */
+    case IOREQ_TYPE_INVALIDATE:     /* gmem keeps nothing mapped */
+        if (s->invalidate)
+            s->invalidate(s->invalidate_opaque);
+        break;
     case IOREQ_TYPE_TIMEOFFSET:
         break;
     default:
@@ -194,6 +199,23 @@ int ioreq_server_dispatch(struct ioreq_server *s)
     return 0;
 }
 
+int ioreq_server_msi(struct ioreq_server *s, uint64_t addr, uint32_t data)
+{
+    return xendevicemodel_inject_msi(s->dm, s->domid, addr, data);
+}
+
+xenforeignmemory_handle *ioreq_server_memory(const struct ioreq_server *s)
+{
+    return s->fm;
+}
+
+void ioreq_server_on_invalidate(struct ioreq_server *s,
+                                void (*fn)(void *opaque), void *opaque)
+{
+    s->invalidate = fn;
+    s->invalidate_opaque = opaque;
+}
+
 int ioreq_server_fd(const struct ioreq_server *s)
 {
     return xenevtchn_fd(s->xce);
@@ -206,6 +228,42 @@ struct pci_bus *ioreq_server_bus(struct ioreq_server *s)
     return s->bus;
 }
 
+/* The handles, and ports for vcpus vCPUs.  -1: errno, and a message. */
+static int open_all(struct ioreq_server *s, xentoollog_logger *logger,
+                    uint32_t domid, unsigned *vcpus)
+{
+    s->logger = logger;
+    s->domid = domid;
+    if (domid >= DOMID_FIRST_RESERVED) {
+        errno = ESRCH;
+        return failed(s, "domain %u", domid);
+    }
+    /* These say themselves what is wrong. */
+    s->dm = xendevicemodel_open(logger, 0);
+    s->fm = xenforeignmemory_open(logger, 0);
+    s->xce = xenevtchn_open(logger, 0);
+    if (!s->dm || !s->fm || !s->xce)
+        return -1;
+
+    if (xendevicemodel_nr_vcpus(s->dm, domid, vcpus))
+        return failed(s, "domain %u", domid);
+    if (*vcpus > PAGE_SIZE_ / sizeof(ioreq_t)) {
+        errno = E2BIG;
+        return failed(s, "domain %u has %u vCPUs", domid, *vcpus);
+    }
+    s->ports = calloc(*vcpus, sizeof(*s->ports));
+    return s->ports ? 0 : -1;
+}
+
+static int map_page(struct ioreq_server *s)
+{
+    s->res = xenforeignmemory_map_resource(
+        s->fm, s->domid, XENMEM_resource_ioreq_server, s->id,
+        XENMEM_resource_ioreq_server_frame_ioreq(0), 1, (void **)&s->page,
+        PROT_READ | PROT_WRITE, 0);
+    return s->res ? 0 : failed(s, "mapping the request page");
+}
+
 struct ioreq_server *ioreq_server_new(xentoollog_logger *logger, uint32_t domid)
 {
     struct ioreq_server *s = calloc(1, sizeof(*s));
@@ -214,31 +272,7 @@ struct ioreq_server *ioreq_server_new(xentoollog_logger *logger, uint32_t domid)
 
     if (!s)
         return NULL;
-    s->logger = logger;
-    s->domid = domid;
-    if (domid >= DOMID_FIRST_RESERVED) {
-        errno = ESRCH;
-        failed(s, "domain %u", domid);
-        goto fail;
-    }
-    /* These say themselves what is wrong. */
-    s->dm = xendevicemodel_open(logger, 0);
-    s->fm = xenforeignmemory_open(logger, 0);
-    s->xce = xenevtchn_open(logger, 0);
-    if (!s->dm || !s->fm || !s->xce)
-        goto fail;
-
-    if (xendevicemodel_nr_vcpus(s->dm, domid, &vcpus)) {
-        failed(s, "domain %u", domid);
-        goto fail;
-    }
-    if (vcpus > PAGE_SIZE_ / sizeof(ioreq_t)) {
-        errno = E2BIG;
-        failed(s, "domain %u has %u vCPUs", domid, vcpus);
-        goto fail;
-    }
-    s->ports = calloc(vcpus, sizeof(*s->ports));
-    if (!s->ports)
+    if (open_all(s, logger, domid, &vcpus))
         goto fail;
     if (xendevicemodel_create_ioreq_server(s->dm, domid,
                                            HVM_IOREQSRV_BUFIOREQ_OFF, &s->id)) {
@@ -246,14 +280,8 @@ struct ioreq_server *ioreq_server_new(xentoollog_logger *logger, uint32_t domid)
         goto fail;
     }
     s->have_id = true;
-    s->res = xenforeignmemory_map_resource(
-        s->fm, domid, XENMEM_resource_ioreq_server, s->id,
-        XENMEM_resource_ioreq_server_frame_ioreq(0), 1, (void **)&s->page,
-        PROT_READ | PROT_WRITE, 0);
-    if (!s->res) {
-        failed(s, "mapping the request page");
+    if (map_page(s))
         goto fail;
-    }
     s->vcpus = vcpus;
 
     s->bus = pci_bus_new(&(struct pci_host){
@@ -320,4 +348,52 @@ void ioreq_server_free(struct ioreq_server *s)
         xendevicemodel_close(s->dm);
     free(s->ports);
     free(s);
+}
+
+unsigned ioreq_server_id(const struct ioreq_server *s)
+{
+    return s->id;
+}
+
+int ioreq_server_bury(xentoollog_logger *logger, uint32_t domid, unsigned id)
+{
+    struct ioreq_server *s = calloc(1, sizeof(*s));
+    unsigned vcpus;
+    int rc = -1, err;
+
+    if (!s)
+        return -1;
+    if (open_all(s, logger, domid, &vcpus))
+        goto out;
+    s->id = id;
+    if (map_page(s))
+        goto out;
+    s->have_id = true;      /* which the end of this destroys */
+    if (xendevicemodel_set_ioreq_server_state(s->dm, domid, s->id, 0)) {
+        failed(s, "disabling ioreq server %u", id);
+        goto out;
+    }
+    for (unsigned v = 0; v < vcpus; v++) {
+        volatile ioreq_t *slot = &s->page->vcpu_ioreq[v];
+        int port;
+
+        if (slot->state != STATE_IOREQ_READY &&
+            slot->state != STATE_IOREQ_INPROCESS)
+            continue;
+        /* The port that the process had bound is free since it died. */
+        port = xenevtchn_bind_interdomain(s->xce, domid, slot->vp_eport);
+        slot->data = ~(uint64_t)0;
+        __atomic_thread_fence(__ATOMIC_RELEASE);
+        slot->state = STATE_IORESP_READY;
+        if (port < 0 || xenevtchn_notify(s->xce, port)) {
+            failed(s, "answering vCPU %u", v);
+            goto out;
+        }
+    }
+    rc = 0;
+out:
+    err = errno;
+    ioreq_server_free(s);
+    errno = err;
+    return rc;
 }

@@ -29,6 +29,19 @@ struct pci_bus *ioreq_server_bus(struct ioreq_server *server);
  */
 int ioreq_server_start(struct ioreq_server *server);
 
+/* Sends the guest a message-signalled interrupt.  Returns 0, or -1 with errno
+ * set. */
+int ioreq_server_msi(struct ioreq_server *server, uint64_t addr, uint32_t data);
+
+/* The guest's memory as the server maps it: its handle, until it is freed. */
+struct xenforeignmemory_handle *
+ioreq_server_memory(const struct ioreq_server *server);
+
+/* fn is called when the guest has given memory back: who has some mapped
+ * unmaps it. */
+void ioreq_server_on_invalidate(struct ioreq_server *server,
+                                void (*fn)(void *opaque), void *opaque);
+
 /* A descriptor that is readable when there is work, for ... */
 int ioreq_server_fd(const struct ioreq_server *server);
 /* ... this.  Never waits, and ends after some of it, however fast the guest
@@ -40,5 +53,16 @@ int ioreq_server_dispatch(struct ioreq_server *server);
  * from now on.
  */
 void ioreq_server_free(struct ioreq_server *server);
+
+/* Xen's name for it, valid as long as the guest has it */
+unsigned ioreq_server_id(const struct ioreq_server *server);
+
+/*
+ * The same for a server whose process has died: Xen keeps it, and vCPUs that
+ * had asked it something wait for ever.  They get ones, and the server is
+ * destroyed.  Returns 0, or -1 with errno set and a message.
+ */
+int ioreq_server_bury(struct xentoollog_logger *logger, uint32_t domid,
+                      unsigned id);
 
 #endif

@@ -23,6 +23,12 @@ struct bar {
     bool mapped;                /* and it did work */
 };
 
+struct watch {
+    unsigned offset, size;
+    const struct pci_config_ops *ops;
+    void *opaque;
+};
+
 struct pci_function {
     struct pci_bus *bus;
     unsigned slot;
@@ -30,6 +36,8 @@ struct pci_function {
     uint8_t writable[PCI_CFG_SPACE_SIZE];
     unsigned caps_end, last_cap;
     struct bar bars[PCI_STD_NUM_BARS];
+    struct watch watches[PCI_MAX_WATCHES];
+    unsigned n_watches;
     unsigned messages;
 };
 
@@ -258,6 +266,29 @@ void pci_config_writable(struct pci_function *fn, unsigned offset,
     put(fn->writable + offset, size, mask);
 }
 
+int pci_config_watch(struct pci_function *fn, unsigned offset, unsigned size,
+                     const struct pci_config_ops *ops, void *opaque)
+{
+    if (fn->n_watches == PCI_MAX_WATCHES) {
+        errno = ENOSPC;
+        return -1;
+    }
+    fn->watches[fn->n_watches++] = (struct watch){
+        .offset = offset, .size = size, .ops = ops, .opaque = opaque,
+    };
+    return 0;
+}
+
+static bool touches(const struct watch *w, unsigned offset, unsigned size)
+{
+    return offset < w->offset + w->size && w->offset < offset + size;
+}
+
+bool pci_is_master(const struct pci_function *fn)
+{
+    return get(fn->config + PCI_COMMAND, 2) & PCI_COMMAND_MASTER;
+}
+
 void pci_enable(struct pci_function *fn)
 {
     put(fn->config + PCI_COMMAND, 2,
@@ -322,7 +353,15 @@ uint32_t pci_bus_config_read(struct pci_bus *bus, unsigned devfn,
 {
     struct pci_function *fn = find(bus, devfn, offset, size);
 
-    return fn ? get(fn->config + offset, size) : UINT32_MAX;
+    if (!fn)
+        return UINT32_MAX;
+    for (unsigned i = 0; i < fn->n_watches; i++) {
+        struct watch *w = &fn->watches[i];
+
+        if (w->ops->reading && touches(w, offset, size))
+            w->ops->reading(w->opaque, offset, size);
+    }
+    return get(fn->config + offset, size);
 }
 
 void pci_bus_config_write(struct pci_bus *bus, unsigned devfn, unsigned offset,
@@ -340,6 +379,12 @@ void pci_bus_config_write(struct pci_bus *bus, unsigned devfn, unsigned offset,
     if (offset < PCI_BASE_ADDRESS_0 + 4 * PCI_STD_NUM_BARS &&
         offset + size > PCI_COMMAND)
         bars_update(fn, false);
+    for (unsigned i = 0; i < fn->n_watches; i++) {
+        struct watch *w = &fn->watches[i];
+
+        if (w->ops->written && touches(w, offset, size))
+            w->ops->written(w->opaque, offset, size);
+    }
 }
 
 static struct bar *bar_at(struct pci_bus *bus, uint64_t addr, unsigned size)

@@ -92,6 +92,27 @@ void pci_config_writable(struct pci_function *fn, unsigned offset,
                          unsigned size, uint32_t mask);
 
 /*
+ * What a function does about the guest's accesses to a part of its
+ * configuration space: before a read it may bring the part up to date, after
+ * a write it may look at it.  Either may be NULL.
+ */
+struct pci_config_ops {
+    void (*reading)(void *opaque, unsigned offset, unsigned size);
+    void (*written)(void *opaque, unsigned offset, unsigned size);
+};
+
+/*
+ * Calls ops for accesses that touch the size bytes at offset.  At most
+ * PCI_MAX_WATCHES of a function, or -1: ENOSPC.
+ */
+#define PCI_MAX_WATCHES 4
+int pci_config_watch(struct pci_function *fn, unsigned offset, unsigned size,
+                     const struct pci_config_ops *ops, void *opaque);
+
+/* Whether the guest lets the function reach its memory, and interrupt it. */
+bool pci_is_master(const struct pci_function *fn);
+
+/*
  * Sets memory decoding in a function's command register, as firmware does.
  */
 void pci_enable(struct pci_function *fn);

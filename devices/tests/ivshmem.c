@@ -164,6 +164,11 @@ int xendevicemodel_map_pcidev_to_ioreq_server(xendevicemodel_handle *d, domid_t 
     (void)d, (void)domid, (void)id, (void)segment, (void)bus, (void)device, (void)function;
     return 0;
 }
+int xendevicemodel_inject_msi(xendevicemodel_handle *d, domid_t domid, uint64_t addr, uint32_t data)
+{
+    (void)d, (void)domid, (void)addr, (void)data;
+    return 0;
+}
 xenforeignmemory_handle *xenforeignmemory_open(xentoollog_logger *l, unsigned f) { (void)f; return (void *)l; }
 int xenforeignmemory_close(xenforeignmemory_handle *f) { (void)f; return 0; }
 void *xenforeignmemory_map(xenforeignmemory_handle *f, uint32_t domid, int prot, size_t n, const xen_pfn_t *pfn, int *err)

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <stdlib.h>
+
+#include <linux/virtio_gpu.h>
+
+#include "backing.h"
+
+int backing_read(struct backing *b, const struct virtqueue_chain *chain,
+                 const struct guest_memory *mem, uint64_t offset, unsigned n)
+{
+    struct virtio_gpu_mem_entry e;
+
+    *b = (struct backing){ 0 };
+    if (!n || n > BACKING_MAX_ENTRIES)
+        return EINVAL;
+    /* Before there is memory for as many */
+    if (chain->out_len < offset ||
+        chain->out_len - offset < (uint64_t)n * sizeof(e))
+        return EFAULT;
+    b->part = calloc(n, sizeof(*b->part));
+    if (!b->part)
+        return ENOMEM;
+    for (; b->n < n; b->n++) {
+        if (virtqueue_read(chain, mem, offset + b->n * sizeof(e), &e,
+                           sizeof(e)) != sizeof(e)) {
+            backing_free(b);
+            return EFAULT;
+        }
+        if (!e.length || e.length > UINT64_MAX - e.addr) {
+            backing_free(b);
+            return EINVAL;
+        }
+        b->part[b->n] = (struct backing_part){
+            .addr = e.addr, .start = b->len, .len = e.length,
+        };
+        b->len += e.length;     /* 2^16 entries of 2^32 bytes: no overflow */
+    }
+    return 0;
+}
+
+void backing_free(struct backing *b)
+{
+    free(b->part);
+    *b = (struct backing){ 0 };
+}
+
+int backing_copy(const struct backing *b, const struct guest_memory *mem,
+                 uint64_t offset, void *to, uint64_t len)
+{
+    unsigned low = 0, high = b->n;
+    char *p = to;
+
+    if (offset > b->len || len > b->len - offset) {
+        errno = EINVAL;
+        return -1;
+    }
+    /* The last part that starts at offset or before it */
+    while (high - low > 1) {
+        unsigned middle = low + (high - low) / 2;
+
+        if (b->part[middle].start <= offset)
+            low = middle;
+        else
+            high = middle;
+    }
+    for (; len; low++) {
+        const struct backing_part *part = &b->part[low];
+        uint64_t skip = offset - part->start, now = part->len - skip;
+
+        if (now > len)
+            now = len;
+        if (guest_read(mem, part->addr + skip, p, now)) {
+            errno = EFAULT;
+            return -1;
+        }
+        p += now;
+        offset += now;
+        len -= now;
+    }
+    return 0;
+}

@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <linux/memfd.h>
+#include <linux/udmabuf.h>
+
+#include "blob.h"
+#include "test.h"
+
+#define HUGE ((uint64_t)2 << 20)
+
+static int writable(uint64_t len, const char *name, unsigned flags)
+{
+    int fd = memfd_create(name, MFD_CLOEXEC | flags), err;
+
+    if (fd >= 0 && ftruncate(fd, len)) {
+        err = errno;
+        close(fd);
+        errno = err;
+        return -1;
+    }
+    return fd;
+}
+
+static int in_folder(uint64_t len, const char *dir)
+{
+    int fd, err;
+
+    if (!dir) {
+        errno = ENOENT;
+        return -1;
+    }
+    fd = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    if (fd >= 0 && ftruncate(fd, len)) {
+        err = errno;
+        close(fd);
+        errno = err;
+        return -1;
+    }
+    return fd;
+}
+
+/* Page n starts with a word of its own. */
+static int marked(uint64_t len)
+{
+    int fd = writable(len, "gpu-read-only", 0);
+
+    for (uint64_t n = 0; fd >= 0 && n < len / XENLEND_PAGE_SIZE; n++) {
+        uint64_t word = GPU_TEST_WORD + n;
+
+        if (pwrite(fd, &word, sizeof(word), n * XENLEND_PAGE_SIZE) !=
+            sizeof(word)) {
+            close(fd);
+            errno = ENOSPC;
+            return -1;
+        }
+    }
+    return fd;
+}
+
+static int udmabuf(uint64_t len)
+{
+    struct udmabuf_create create = { .flags = UDMABUF_FLAGS_CLOEXEC,
+                                     .size = len };
+    int dev = open("/dev/udmabuf", O_RDWR | O_CLOEXEC), fd = -1, err;
+
+    if (dev < 0)
+        return -1;
+    create.memfd = writable(len, "gpu-udmabuf", MFD_ALLOW_SEALING);
+    if ((int)create.memfd >= 0) {
+        if (!fcntl(create.memfd, F_ADD_SEALS, F_SEAL_SHRINK))
+            fd = ioctl(dev, UDMABUF_CREATE, &create);
+        err = errno;
+        close(create.memfd);
+        errno = err;
+    }
+    err = errno;
+    close(dev);
+    errno = err;
+    return fd;
+}
+
+int blob_make(struct blob *b, unsigned kind, uint64_t len, const char *dir)
+{
+    struct blob new = { .len = len, .prot = PROT_READ | PROT_WRITE, .fd = -1 };
+
+    switch (kind) {
+    case GPU_TEST_MEMFD:
+        new.fd = writable(len, "gpu", 0);
+        break;
+    case GPU_TEST_ANONYMOUS:
+        new.addr = mmap(NULL, len, new.prot, MAP_PRIVATE | MAP_ANONYMOUS |
+                        MAP_NORESERVE, -1, 0);
+        if (new.addr == MAP_FAILED)
+            return errno;
+        *b = new;
+        return 0;
+    case GPU_TEST_FILE:
+        new.fd = in_folder(len, dir);
+        break;
+    case GPU_TEST_HUGETLB:
+        if (len % HUGE)
+            return EINVAL;
+        new.fd = writable(len, "gpu-huge", MFD_HUGETLB | MFD_HUGE_2MB);
+        break;
+    case GPU_TEST_READ_ONLY:
+        new.fd = marked(len);
+        new.prot = PROT_READ;
+        break;
+    case GPU_TEST_UDMABUF:
+        new.fd = udmabuf(len);
+        break;
+    default:
+        return EINVAL;
+    }
+    if (new.fd < 0)
+        return errno;
+    *b = new;
+    return 0;
+}
+
+/* What had reserved the place may be gone: errno stays. */
+static int not_placed(const struct blob *b, xenlend_span *span,
+                      uint64_t offset)
+{
+    int err = errno;
+
+    xenlend_span_remove(span, offset, b->len);
+    errno = err;
+    return -1;
+}
+
+int blob_place(struct blob *b, xenlend_span *span, uint64_t offset)
+{
+    char *to = (char *)xenlend_span_addr(span) + offset;
+
+    if (b->fd >= 0) {
+        if (!xenlend_span_place(span, offset, b->len, b->prot, MAP_SHARED,
+                                b->fd, 0))
+            return not_placed(b, span, offset);
+    } else {
+        /* Anonymous memory moves there as it is. */
+        if (mremap(b->addr, b->len, b->len, MREMAP_MAYMOVE | MREMAP_FIXED,
+                   to) == MAP_FAILED)
+            return not_placed(b, span, offset);
+        b->addr = to;
+    }
+    b->placed = true;
+    b->span = span;
+    b->offset = offset;
+    return 0;
+}
+
+int blob_remove(struct blob *b)
+{
+    if (b->fd < 0) {
+        /* Leaves something behind, so that nobody else's memory gets into the
+         * span before it is reserved again. */
+        char *p = mremap(b->addr, b->len, b->len,
+                         MREMAP_MAYMOVE | MREMAP_DONTUNMAP, NULL);
+
+        if (p == MAP_FAILED)
+            return -1;
+        b->addr = p;
+    }
+    if (xenlend_span_remove(b->span, b->offset, b->len))
+        return -1;
+    b->placed = false;
+    return 0;
+}
+
+void blob_free(struct blob *b)
+{
+    if (!b->len)
+        return;
+    if (b->placed)
+        xenlend_span_remove(b->span, b->offset, b->len);
+    else if (b->fd < 0)
+        munmap(b->addr, b->len);
+    if (b->fd >= 0)
+        close(b->fd);
+    *b = (struct blob){ .fd = -1 };
+}
+
+int blob_copy(const struct blob *b, uint64_t offset, void *to, uint64_t len)
+{
+    char *p = to;
+
+    if (offset > b->len || len > b->len - offset) {
+        errno = EINVAL;
+        return -1;
+    }
+    if (b->fd < 0) {
+        memcpy(to, b->addr + offset, len);
+        return 0;
+    }
+    /* Not by way of a mapping: what cannot be had is an error here, there it
+     * is a signal. */
+    while (len) {
+        ssize_t n = pread(b->fd, p, len, offset);
+
+        if (n <= 0) {
+            if (!n)
+                errno = ENODATA;
+            return -1;
+        }
+        p += n;
+        offset += n;
+        len -= n;
+    }
+    return 0;
+}
+
+static char *inside(const struct blob *b, uint64_t offset, uint64_t len)
+{
+    if (!b->placed || offset % XENLEND_PAGE_SIZE || len % XENLEND_PAGE_SIZE ||
+        !len || offset > b->len || len > b->len - offset) {
+        errno = EINVAL;
+        return NULL;
+    }
+    return (char *)xenlend_span_addr(b->span) + b->offset + offset;
+}
+
+int blob_page_out(struct blob *b, uint64_t offset, uint64_t len)
+{
+    char *p = inside(b, offset, len);
+
+    return p ? madvise(p, len, MADV_PAGEOUT) : -1;
+}
+
+int blob_punch(struct blob *b, uint64_t offset, uint64_t len)
+{
+    char *p = inside(b, offset, len);
+
+    if (!p)
+        return -1;
+    if (b->fd < 0)
+        return madvise(p, len, MADV_DONTNEED);
+    if (!(b->prot & PROT_WRITE)) {
+        errno = EACCES;
+        return -1;
+    }
+    return fallocate(b->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset,
+                     len);
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Memory of this process's that can be placed in the host-visible region: by
+ * mmap() or mremap() into the span behind it, which is all that it takes.
+ */
+#ifndef GPU_BLOB_H
+#define GPU_BLOB_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <xenlend.h>
+
+struct blob {
+    uint64_t len;               /* bytes, whole pages; 0: none */
+    int prot;                   /* PROT_* */
+    int fd;                     /* -1: anonymous memory, at addr */
+    char *addr;
+    bool placed;                /* in the span, at offset */
+    xenlend_span *span;
+    uint64_t offset;
+};
+
+/* An object of memory as GPU_TEST_* says, of len bytes, whole pages; dir: for
+ * files.  0 or an errno value. */
+int blob_make(struct blob *b, unsigned kind, uint64_t len, const char *dir);
+/* Takes it out of the span, too. */
+void blob_free(struct blob *b);
+
+/* Return 0, or -1 with errno set. */
+int blob_place(struct blob *b, xenlend_span *span, uint64_t offset);
+int blob_remove(struct blob *b);
+/* Copies what is in it. */
+int blob_copy(const struct blob *b, uint64_t offset, void *to, uint64_t len);
+int blob_page_out(struct blob *b, uint64_t offset, uint64_t len);
+int blob_punch(struct blob *b, uint64_t offset, uint64_t len);
+
+#endif

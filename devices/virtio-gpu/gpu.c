@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#define _GNU_SOURCE
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <linux/virtio_ids.h>
+
+#include "gpu.h"
+
+#define MAX_MESSAGES    10
+#define QUEUE_SIZE      256
+#define CURSOR_QUEUE    1
+
+void gpu_init(struct gpu *gpu, const struct gpu_config *config,
+              const struct guest_memory *mem, xenlend_span *region,
+              void (*message)(void *opaque, const char *text), void *opaque)
+{
+    *gpu = (struct gpu){ .config = *config, .mem = *mem, .region = region,
+                         .message = message, .opaque = opaque };
+}
+
+void gpu_reset(struct gpu *gpu)
+{
+    for (unsigned i = 0; i < GPU_BUCKETS; i++)
+        while (gpu->buckets[i])
+            gpu_resource_free(gpu, gpu->buckets[i]);
+    memset(gpu->contexts, 0, sizeof(gpu->contexts));
+    memset(gpu->scanouts, 0, sizeof(gpu->scanouts));
+}
+
+void gpu_message(struct gpu *gpu, const char *fmt, ...)
+{
+    char text[160];
+    va_list al;
+
+    /* A guest can make any number of these. */
+    if (!gpu->message || gpu->messages == MAX_MESSAGES)
+        return;
+    gpu->messages++;
+    va_start(al, fmt);
+    vsnprintf(text, sizeof(text) - 24, fmt, al);
+    va_end(al);
+    if (gpu->messages == MAX_MESSAGES)
+        strcat(text, " (no more of these)");
+    gpu->message(gpu->opaque, text);
+}
+
+static void config_read(void *opaque, unsigned offset, unsigned size, void *to)
+{
+    struct gpu *gpu = opaque;
+    struct virtio_gpu_config c = {
+        .events_read = gpu->events, .num_scanouts = gpu->config.scanouts,
+        .num_capsets = gpu_capsets(gpu),
+    };
+
+    memcpy(to, (char *)&c + offset, size);
+}
+
+static void config_write(void *opaque, unsigned offset, unsigned size,
+                         const void *from)
+{
+    struct gpu *gpu = opaque;
+    uint32_t v;
+
+    if (offset != offsetof(struct virtio_gpu_config, events_clear) ||
+        size != sizeof(v))
+        return;
+    memcpy(&v, from, sizeof(v));
+    gpu->events &= ~v;
+}
+
+static uint32_t request(void *opaque, unsigned queue,
+                        const struct virtqueue_chain *chain)
+{
+    return gpu_command(opaque, chain, queue == CURSOR_QUEUE);
+}
+
+static void reset(void *opaque)
+{
+    gpu_reset(opaque);
+}
+
+struct virtio_kind gpu_kind(const struct gpu *gpu)
+{
+    uint64_t features = 1u << VIRTIO_GPU_F_EDID |
+                        1u << VIRTIO_GPU_F_RESOURCE_BLOB;
+
+    /* "3D" is what Linux wants to see before it has contexts; no command of
+     * OpenGL goes with it. */
+    if (gpu_capsets(gpu))
+        features |= 1u << VIRTIO_GPU_F_VIRGL | 1u << VIRTIO_GPU_F_CONTEXT_INIT;
+    return (struct virtio_kind){
+        .id = VIRTIO_ID_GPU, .features = features, .queues = 2,
+        .queue_size = QUEUE_SIZE,
+        .config_size = sizeof(struct virtio_gpu_config),
+        .config_read = config_read, .config_write = config_write,
+        .request = request, .reset = reset,
+    };
+}

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A virtio GPU (virtio 1.2, 5.7): resources, scanouts, contexts, and the
+ * commands about them.  Knows neither Xen nor PCI: requests come as chains,
+ * host-visible blobs are placed in a span.
+ */
+#ifndef GPU_H
+#define GPU_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <linux/virtio_gpu.h>
+
+#include <xenlend.h>
+
+#include "../virtio/device.h"
+#include "backing.h"
+#include "blob.h"
+
+#define GPU_MAX_SIDE        16384u      /* pixels of a picture, each way */
+#define GPU_MAX_RESOURCES   4096u
+#define GPU_MAX_ENTRIES     (1u << 20)  /* parts of all backings */
+#define GPU_MAX_CONTEXTS    64u
+#define GPU_BUCKETS         256u
+#define GPU_REGION_ID       1           /* "host visible" */
+
+struct gpu_config {
+    unsigned width, height;     /* of each display */
+    unsigned scanouts;          /* displays, 0 to 16 */
+    uint64_t max_memory;        /* bytes of this process's that resources use */
+    bool test;                  /* contexts of test.h */
+    const char *test_dir;       /* ... for their files, or NULL */
+};
+
+struct gpu_resource {
+    struct gpu_resource *next;  /* in the bucket */
+    uint32_t id;
+    uint64_t cost;              /* what counts against max_memory */
+    uint64_t contexts;          /* bit n: attached to the nth */
+    struct backing backing;
+    /* a 2D resource, ... */
+    uint32_t *pixels;
+    uint32_t format, width, height;
+    /* ... or a blob of this size */
+    uint64_t size;
+    uint32_t blob_mem;          /* VIRTIO_GPU_BLOB_MEM_*, 0 for 2D */
+    struct blob blob;           /* of ..._HOST3D */
+};
+
+struct gpu_context {
+    uint32_t id;                /* 0: free */
+    uint32_t capset;            /* 0: none */
+};
+
+/* What a display shows */
+struct gpu_scanout {
+    uint32_t resource;          /* 0: nothing */
+    struct virtio_gpu_rect r;   /* of the picture */
+    uint32_t format;
+    uint64_t offset;            /* of the picture's first pixel, and ... */
+    uint64_t stride;            /* ... from one line to the next, bytes */
+    uint64_t flushes;
+    /* the pointer */
+    uint32_t cursor, x, y;
+};
+
+struct gpu {
+    struct gpu_config config;
+    struct guest_memory mem;
+    xenlend_span *region;
+    void (*message)(void *opaque, const char *text);
+    void *opaque;
+    unsigned messages;
+    struct gpu_resource *buckets[GPU_BUCKETS];
+    unsigned n_resources, n_entries;
+    uint64_t used_memory;
+    struct gpu_context contexts[GPU_MAX_CONTEXTS];
+    struct gpu_scanout scanouts[VIRTIO_GPU_MAX_SCANOUTS];
+    uint32_t events;
+    uint64_t commands, errors;
+};
+
+/* message: about what the guest does, ten times at most; may be NULL.  region:
+ * may be NULL, then nothing is host-visible. */
+void gpu_init(struct gpu *gpu, const struct gpu_config *config,
+              const struct guest_memory *mem, xenlend_span *region,
+              void (*message)(void *opaque, const char *text), void *opaque);
+/* All resources and contexts go, as when the driver resets the device. */
+void gpu_reset(struct gpu *gpu);
+
+/* As a device of virtio; its opaque is the gpu. */
+struct virtio_kind gpu_kind(const struct gpu *gpu);
+
+void gpu_message(struct gpu *gpu, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* commands.c: one request of the control queue or the cursor queue; returns
+ * how many bytes were written. */
+uint32_t gpu_command(struct gpu *gpu, const struct virtqueue_chain *chain,
+                     bool cursor);
+
+/* resource.c.  Functions that return VIRTIO_GPU_RESP_* say that. */
+struct gpu_resource *gpu_find(struct gpu *gpu, uint32_t id);
+/* VIRTIO_GPU_RESP_*.  A new one, with nothing in it */
+uint32_t gpu_resource_new(struct gpu *gpu, uint32_t id, uint64_t cost,
+                          struct gpu_resource **out);
+void gpu_resource_free(struct gpu *gpu, struct gpu_resource *r);
+void gpu_backing_free(struct gpu *gpu, struct gpu_resource *r);
+/* Copies bytes of what it has: pixels, blob or the guest's memory.  0, or -1
+ * with errno set. */
+int gpu_resource_copy(struct gpu *gpu, const struct gpu_resource *r,
+                      uint64_t offset, void *to, uint64_t len);
+uint64_t gpu_resource_size(const struct gpu_resource *r);
+
+/* display.c */
+bool gpu_format_known(uint32_t format);
+/* The resource is gone: nothing shows it any more. */
+void gpu_scanouts_forget(struct gpu *gpu, uint32_t resource);
+/*
+ * What a display shows now, as 0x00RRGGBB; to be freed.  NULL with errno set:
+ * ENODATA, nothing.
+ */
+uint32_t *gpu_picture(struct gpu *gpu, unsigned scanout, unsigned *width,
+                      unsigned *height);
+/* Another size for all displays; the driver is told by the caller. */
+void gpu_edid(unsigned width, unsigned height, uint8_t edid[128]);
+
+/* context.c */
+struct gpu_context *gpu_context(struct gpu *gpu, uint32_t id);
+unsigned gpu_capsets(const struct gpu *gpu);
+/* capset: a capset's id, or 0.  VIRTIO_GPU_RESP_* */
+uint32_t gpu_context_new(struct gpu *gpu, uint32_t id, uint32_t capset);
+void gpu_context_free(struct gpu *gpu, struct gpu_context *c);
+/* A blob that a context makes.  VIRTIO_GPU_RESP_* */
+uint32_t gpu_context_blob(struct gpu *gpu, struct gpu_context *c,
+                          uint64_t blob_id, uint64_t len, struct blob *blob);
+/* Commands for a context: len bytes at offset of a request.
+ * VIRTIO_GPU_RESP_* */
+uint32_t gpu_context_submit(struct gpu *gpu, struct gpu_context *c,
+                            const struct virtqueue_chain *chain,
+                            uint64_t offset, uint32_t len);
+
+#endif

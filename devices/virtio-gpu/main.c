@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* xenlend-gpu: the device as a program. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <xentoollog.h>
+
+#include "device.h"
+#include "drop.h"
+#include "keeper.h"
+#include "picture.h"
+#include "refusal.h"
+#include "text.h"
+
+static const char help[] =
+    "Usage: xenlend-gpu --domain N [OPTION]...\n"
+    "Gives a PVH guest a virtio GPU whose host-visible memory is lent.\n"
+    "Start it after 'xl create -p' and before 'xl unpause'; it ends with the guest.\n"
+    "\n"
+    "  --size SIZE           host-visible memory: a power of two (256M)\n"
+    "  --address ADDRESS     where it is in the guest: a multiple of SIZE (8G)\n"
+    "  --slot N              PCI device number, 1 to 31 (1)\n"
+    "  --display WxH|none    a display of so many pixels (1024x768)\n"
+    "  --memory SIZE         most memory of the host that resources may have (512M)\n"
+    "  --screenshot FILE     what the display shows, as PNG, on SIGUSR1 and at the end\n"
+    "  --policy ones|fault|crash|hold  for accesses where no blob is (ones)\n"
+    "  --test[=FOLDER]       contexts for tests: memory of any kind, files in FOLDER\n"
+    "  --user NAME           who to be once the device is there (nobody; root: as now)\n"
+    "  --detach              go on in the background once the device is there\n"
+    "\n"
+    "Sizes take K, M, G or T and may be 0x...  Details: xenlend-gpu(1)\n";
+
+struct options {
+    struct gpu_device_config config;
+    const char *screenshot, *user;
+    bool detach, have_domain;
+};
+
+static int display(const char *text, struct gpu_config *gpu)
+{
+    unsigned w, h;
+    char end;
+
+    if (!strcmp(text, "none")) {
+        gpu->scanouts = 0;
+        return 0;
+    }
+    /* Linux takes nothing smaller than 32 pixels. */
+    if (sscanf(text, "%5ux%5u%c", &w, &h, &end) != 2 || w < 32 || h < 32 ||
+        w > GPU_MAX_SIDE || h > GPU_MAX_SIDE)
+        return -1;
+    gpu->width = w;
+    gpu->height = h;
+    return 0;
+}
+
+static int parse(int argc, char **argv, struct options *o)
+{
+    enum { DOMAIN_ = 256, SIZE_, ADDRESS_, SLOT_, DISPLAY_, MEMORY_,
+           SCREENSHOT_, POLICY_, TEST_, USER_, DETACH_, HELP_ };
+    static const struct option longs[] = {
+        { "domain", required_argument, NULL, DOMAIN_ },
+        { "size", required_argument, NULL, SIZE_ },
+        { "address", required_argument, NULL, ADDRESS_ },
+        { "slot", required_argument, NULL, SLOT_ },
+        { "display", required_argument, NULL, DISPLAY_ },
+        { "memory", required_argument, NULL, MEMORY_ },
+        { "screenshot", required_argument, NULL, SCREENSHOT_ },
+        { "policy", required_argument, NULL, POLICY_ },
+        { "test", optional_argument, NULL, TEST_ },
+        { "user", required_argument, NULL, USER_ },
+        { "detach", no_argument, NULL, DETACH_ },
+        { "help", no_argument, NULL, HELP_ },
+        { 0 },
+    };
+    struct gpu_device_config *c = &o->config;
+    uint64_t v;
+    int opt;
+
+    while ((opt = getopt_long(argc, argv, "", longs, NULL)) != -1)
+        switch (opt) {
+        case DOMAIN_:
+            if (parse_domain(optarg, &c->domid))
+                return usage_error("'%s' is no domain number (xl domid gives "
+                                   "it for a name)", optarg);
+            o->have_domain = true;
+            break;
+        case SIZE_:
+            if (parse_size(optarg, &c->size) || c->size > (uint64_t)1 << 46 ||
+                c->size < XENLEND_PAGE_SIZE || c->size & (c->size - 1))
+                return usage_error("'%s' is no power of two of at least 4096 "
+                                   "bytes", optarg);
+            break;
+        case ADDRESS_:
+            if (parse_size(optarg, &c->address) ||
+                c->address > (uint64_t)1 << 52 ||
+                c->address < (uint64_t)1 << 32)
+                return usage_error("'%s' is no address of at least 4 GiB",
+                                   optarg);
+            break;
+        case SLOT_:
+            if (parse_size(optarg, &v) || v < 1 || v > 31)
+                return usage_error("'%s' is no PCI device number from 1 to 31",
+                                   optarg);
+            c->slot = v;
+            break;
+        case DISPLAY_:
+            if (display(optarg, &c->gpu))
+                return usage_error("'%s' is no size of a display, from 32x32 "
+                                   "to %ux%u, nor none", optarg, GPU_MAX_SIDE,
+                                   GPU_MAX_SIDE);
+            break;
+        case MEMORY_:
+            if (parse_size(optarg, &c->gpu.max_memory) ||
+                c->gpu.max_memory > (uint64_t)1 << 46)
+                return usage_error("'%s' is no size of memory", optarg);
+            break;
+        case SCREENSHOT_:
+            o->screenshot = optarg;
+            break;
+        case POLICY_:
+            if (!strcmp(optarg, "ones"))
+                c->policy = XENLEND_POLICY_ONES;
+            else if (!strcmp(optarg, "fault"))
+                c->policy = XENLEND_POLICY_FAULT;
+            else if (!strcmp(optarg, "crash"))
+                c->policy = XENLEND_POLICY_CRASH;
+            else if (!strcmp(optarg, "hold"))
+                c->policy = XENLEND_POLICY_HOLD;
+            else
+                return usage_error("'%s' is no policy: ones, fault, crash or "
+                                   "hold", optarg);
+            break;
+        case TEST_:
+            c->gpu.test = true;
+            c->gpu.test_dir = optarg;
+            break;
+        case USER_:
+            o->user = optarg;
+            break;
+        case DETACH_:
+            o->detach = true;
+            break;
+        case HELP_:
+            fputs(help, stdout);
+            exit(0);
+        default:
+            return usage_error("bad options");
+        }
+    if (optind < argc)
+        return usage_error("what is '%s'?", argv[optind]);
+    if (!o->have_domain)
+        return usage_error("which --domain?");
+    if (c->address & (c->size - 1))
+        return usage_error("address %#llx is no multiple of the size, %s",
+                           (unsigned long long)c->address, show_size(c->size));
+    if (o->screenshot && !c->gpu.scanouts)
+        return usage_error("no screenshot without a display");
+    return 0;
+}
+
+static void screenshot(struct gpu_device *dev, int fd)
+{
+    unsigned width, height;
+    uint32_t *pixels;
+
+    if (fd < 0)
+        return;
+    pixels = gpu_picture(gpu_device_gpu(dev), 0, &width, &height);
+    if (!pixels || picture_put(fd, pixels, width, height))
+        say(errno, "the screenshot");
+    free(pixels);
+}
+
+static int serve(struct gpu_device *dev, int signals, int picture)
+{
+    struct pollfd p[1 + GPU_DEVICE_POLLFDS];
+    struct signalfd_siginfo info;
+    int r;
+
+    p[0] = (struct pollfd){ .fd = signals, .events = POLLIN };
+    gpu_device_pollfds(dev, p + 1);
+    for (;;) {
+        if (poll(p, 1 + GPU_DEVICE_POLLFDS, -1) < 0 && errno != EINTR) {
+            say(errno, "waiting");
+            return 1;
+        }
+        if (p[0].revents && read(signals, &info, sizeof(info)) > 0) {
+            if (info.ssi_signo != SIGUSR1)
+                return 0;
+            screenshot(dev, picture);
+        }
+        r = gpu_device_dispatch(dev);
+        if (r > 0) {
+            say(0, "the guest is gone");
+            return 0;
+        }
+        if (r < 0) {
+            say(errno, "serving the guest");
+            return 1;
+        }
+    }
+}
+
+static void refused(const struct gpu_device_config *c, int err)
+{
+    refusal_explain(&(struct refusal){
+        .err = err, .domid = c->domid, .gpa = c->address, .len = c->size,
+        .align = c->size, .option = "--address",
+    });
+}
+
+static int run(const struct options *o, xentoollog_logger *logger, int ready,
+               int signals, int picture, const struct identity *id)
+{
+    const struct gpu_device_config *c = &o->config;
+    struct gpu_device *dev = gpu_device_open(logger, c);
+    int rc = 1;
+
+    if (!dev) {
+        /* other errors may be of something else than lending */
+        if (errno == ESRCH || errno == EOPNOTSUPP)
+            refused(c, errno);
+        return 1;
+    }
+    if (gpu_device_start(dev)) {
+        if (!gpu_device_window(dev))
+            refused(c, errno);
+        goto out;
+    }
+    if (drop_privileges(c->domid, id))
+        goto out;
+    printf("xenlend-gpu: domain %u has a virtio GPU at 00:%02x.0, its memory "
+           "at %#llx\n", c->domid, c->slot, (unsigned long long)c->address);
+    fflush(stdout);
+    if (keeper_ready(ready, gpu_device_server(dev))) {
+        say(errno, "starting");
+        goto out;
+    }
+    rc = serve(dev, signals, picture);
+    screenshot(dev, picture);
+    say(0, "%llu commands, %llu of them with an error",
+        (unsigned long long)gpu_device_gpu(dev)->commands,
+        (unsigned long long)gpu_device_gpu(dev)->errors);
+out:
+    gpu_device_close(dev);
+    return rc;
+}
+
+int main(int argc, char **argv)
+{
+    struct options o = {
+        .config = {
+            .slot = 1, .address = GPU_ADDRESS, .size = 256 << 20,
+            .policy = XENLEND_POLICY_ONES,
+            .gpu = { .width = 1024, .height = 768, .scanouts = 1,
+                     .max_memory = 512 << 20 },
+        },
+        .user = "nobody",
+    };
+    struct identity identity, *id = NULL;
+    xentoollog_logger *logger;
+    int rc, ready, signals, picture = -1;
+    sigset_t set;
+
+    rc = parse(argc, argv, &o);
+    if (rc)
+        return rc;
+    if (strcmp(o.user, "root")) {
+        id = &identity;
+        if (identity_find(o.user, id)) {
+            say(errno, "user '%s'", o.user);
+            return 1;
+        }
+    }
+    if (o.screenshot) {
+        picture = open(o.screenshot, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+        if (picture < 0) {
+            say(errno, "%s", o.screenshot);
+            return 1;
+        }
+    }
+    logger = (xentoollog_logger *)
+        xtl_createlogger_stdiostream(stderr, XTL_PROGRESS, 0);
+    if (!logger) {
+        say(errno, "starting");
+        return 1;
+    }
+    ready = keeper_fork(logger, o.config.domid, o.detach);
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGHUP);
+    sigaddset(&set, SIGUSR1);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+    signals = signalfd(-1, &set, SFD_CLOEXEC);
+    if (signals < 0) {
+        say(errno, "starting");
+        return 1;
+    }
+    rc = run(&o, logger, ready, signals, picture, id);
+    xtl_logger_destroy(logger);
+    return rc;
+}

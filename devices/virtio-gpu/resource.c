@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "gpu.h"
+
+static struct gpu_resource **slot(struct gpu *gpu, uint32_t id)
+{
+    struct gpu_resource **p = &gpu->buckets[id % GPU_BUCKETS];
+
+    while (*p && (*p)->id != id)
+        p = &(*p)->next;
+    return p;
+}
+
+struct gpu_resource *gpu_find(struct gpu *gpu, uint32_t id)
+{
+    return *slot(gpu, id);
+}
+
+uint32_t gpu_resource_new(struct gpu *gpu, uint32_t id, uint64_t cost,
+                          struct gpu_resource **out)
+{
+    struct gpu_resource **p = slot(gpu, id), *r;
+
+    if (!id || *p)
+        return VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID;
+    if (gpu->n_resources == GPU_MAX_RESOURCES ||
+        cost > gpu->config.max_memory ||
+        gpu->used_memory > gpu->config.max_memory - cost)
+        return VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY;
+    r = calloc(1, sizeof(*r));
+    if (!r)
+        return VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY;
+    r->id = id;
+    r->cost = cost;
+    r->blob.fd = -1;
+    gpu->used_memory += cost;
+    gpu->n_resources++;
+    *p = *out = r;
+    return VIRTIO_GPU_RESP_OK_NODATA;
+}
+
+void gpu_backing_free(struct gpu *gpu, struct gpu_resource *r)
+{
+    gpu->n_entries -= r->backing.n;
+    backing_free(&r->backing);
+}
+
+void gpu_resource_free(struct gpu *gpu, struct gpu_resource *r)
+{
+    struct gpu_resource **p = slot(gpu, r->id);
+
+    *p = r->next;
+    gpu_scanouts_forget(gpu, r->id);
+    gpu_backing_free(gpu, r);
+    blob_free(&r->blob);        /* also out of the guest's sight */
+    free(r->pixels);
+    gpu->used_memory -= r->cost;
+    gpu->n_resources--;
+    free(r);
+}
+
+uint64_t gpu_resource_size(const struct gpu_resource *r)
+{
+    return r->blob_mem ? r->size : (uint64_t)r->width * r->height * 4;
+}
+
+int gpu_resource_copy(struct gpu *gpu, const struct gpu_resource *r,
+                      uint64_t offset, void *to, uint64_t len)
+{
+    uint64_t size = gpu_resource_size(r);
+
+    if (offset > size || len > size - offset) {
+        errno = EINVAL;
+        return -1;
+    }
+    if (!r->blob_mem) {
+        memcpy(to, (char *)r->pixels + offset, len);
+        return 0;
+    }
+    if (r->blob_mem == VIRTIO_GPU_BLOB_MEM_GUEST)
+        return backing_copy(&r->backing, &gpu->mem, offset, to, len);
+    return blob_copy(&r->blob, offset, to, len);
+}
