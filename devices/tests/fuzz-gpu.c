@@ -70,7 +70,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     }
     if (!ram_bytes)
         ram_new();
-    gpu_init(&gpu, &(struct gpu_config){ .width = 64, .height = 64, .scanouts = 2, .max_memory = 4 << 20, .test = true },
+    gpu_init(&gpu, &(struct gpu_config){ .width = 64, .height = 64, .scanouts = 2, .max_memory = 4 << 20, .test = true,
+                                         .test_sources.udmabuf = -1 },
              &ram_memory, span, NULL, NULL);
     while (len >= 2) {
         unsigned fields = data[1] % 64;

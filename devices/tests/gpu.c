@@ -149,7 +149,7 @@ static void start(bool test)
 {
     ram_new();
     gpu_init(&gpu, &(struct gpu_config){ .width = 640, .height = 480, .scanouts = 2, .max_memory = 16 << 20, .test = test,
-                                         .test_dir = "/tmp" },
+                                         .test_sources = { .dir = "/tmp", .udmabuf = -1 } },
              &ram_memory, span, message, NULL);
     messages = 0;
 }
@@ -564,11 +564,13 @@ int main(void)
     contexts();
     host_blobs();
     guest_blobs();
-    gpu_init(&gpu, &(struct gpu_config){ .max_memory = 1 << 20, .test = true }, &ram_memory, NULL, NULL, NULL);
+    gpu_init(&gpu, &(struct gpu_config){ .max_memory = 1 << 20, .test = true, .test_sources.udmabuf = -1 }, &ram_memory, NULL,
+             NULL, NULL);
     context(CTX, GPU_TEST_CAPSET, 0);
     host_blob(1, GPU_TEST_MEMFD, PAGE);
     eqx(map(1, 0), BAD, "no region, nothing to map in");
     eqx(host_blob(2, GPU_TEST_FILE, PAGE), UNSPEC, "no folder, no files");
+    eqx(host_blob(2, GPU_TEST_UDMABUF, PAGE), UNSPEC, "no udmabuf device, none of its memory");
     end();
     ok(!xenlend_span_free(span), "the region goes");
     free(ram_bytes);

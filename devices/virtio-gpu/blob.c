@@ -64,14 +64,16 @@ static int marked(uint64_t len)
     return fd;
 }
 
-static int udmabuf(uint64_t len)
+static int udmabuf(uint64_t len, int dev)
 {
     struct udmabuf_create create = { .flags = UDMABUF_FLAGS_CLOEXEC,
                                      .size = len };
-    int dev = open("/dev/udmabuf", O_RDWR | O_CLOEXEC), fd = -1, err;
+    int fd = -1, err;
 
-    if (dev < 0)
+    if (dev < 0) {
+        errno = ENODEV;
         return -1;
+    }
     create.memfd = writable(len, "gpu-udmabuf", MFD_ALLOW_SEALING);
     if ((int)create.memfd >= 0) {
         if (!fcntl(create.memfd, F_ADD_SEALS, F_SEAL_SHRINK))
@@ -80,13 +82,11 @@ static int udmabuf(uint64_t len)
         close(create.memfd);
         errno = err;
     }
-    err = errno;
-    close(dev);
-    errno = err;
     return fd;
 }
 
-int blob_make(struct blob *b, unsigned kind, uint64_t len, const char *dir)
+int blob_make(struct blob *b, unsigned kind, uint64_t len,
+              const struct blob_sources *from)
 {
     struct blob new = { .len = len, .prot = PROT_READ | PROT_WRITE, .fd = -1 };
 
@@ -102,7 +102,7 @@ int blob_make(struct blob *b, unsigned kind, uint64_t len, const char *dir)
         *b = new;
         return 0;
     case GPU_TEST_FILE:
-        new.fd = in_folder(len, dir);
+        new.fd = in_folder(len, from->dir);
         break;
     case GPU_TEST_HUGETLB:
         if (len % HUGE)
@@ -114,7 +114,7 @@ int blob_make(struct blob *b, unsigned kind, uint64_t len, const char *dir)
         new.prot = PROT_READ;
         break;
     case GPU_TEST_UDMABUF:
-        new.fd = udmabuf(len);
+        new.fd = udmabuf(len, from->udmabuf);
         break;
     default:
         return EINVAL;

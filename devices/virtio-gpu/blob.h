@@ -21,9 +21,16 @@ struct blob {
     uint64_t offset;
 };
 
-/* An object of memory as GPU_TEST_* says, of len bytes, whole pages; dir: for
- * files.  0 or an errno value. */
-int blob_make(struct blob *b, unsigned kind, uint64_t len, const char *dir);
+/* What some kinds are made with */
+struct blob_sources {
+    const char *dir;            /* a folder for files, or NULL */
+    int udmabuf;                /* /dev/udmabuf, open, or -1 */
+};
+
+/* An object of memory as GPU_TEST_* says, of len bytes, whole pages.  0 or an
+ * errno value. */
+int blob_make(struct blob *b, unsigned kind, uint64_t len,
+              const struct blob_sources *from);
 /* Takes it out of the span, too. */
 void blob_free(struct blob *b);
 

@@ -67,7 +67,7 @@ uint32_t gpu_context_blob(struct gpu *gpu, struct gpu_context *c,
 
     if (c->capset != GPU_TEST_CAPSET || blob_id > UINT32_MAX)
         return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
-    err = blob_make(blob, blob_id, len, gpu->config.test_dir);
+    err = blob_make(blob, blob_id, len, &gpu->config.test_sources);
     if (err)
         gpu_message(gpu, "no memory of kind %u: %s", (unsigned)blob_id,
                     strerror(err));

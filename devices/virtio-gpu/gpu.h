@@ -30,7 +30,7 @@ struct gpu_config {
     unsigned scanouts;          /* displays, 0 to 16 */
     uint64_t max_memory;        /* bytes of this process's that resources use */
     bool test;                  /* contexts of test.h */
-    const char *test_dir;       /* ... for their files, or NULL */
+    struct blob_sources test_sources;
 };
 
 struct gpu_resource {

@@ -142,7 +142,7 @@ static int parse(int argc, char **argv, struct options *o)
             break;
         case TEST_:
             c->gpu.test = true;
-            c->gpu.test_dir = optarg;
+            c->gpu.test_sources.dir = optarg;
             break;
         case USER_:
             o->user = optarg;
@@ -282,6 +282,10 @@ int main(int argc, char **argv)
             return 1;
         }
     }
+    /* While it may be opened; without it there is no such memory. */
+    if (o.config.gpu.test)
+        o.config.gpu.test_sources.udmabuf = open("/dev/udmabuf",
+                                                 O_RDWR | O_CLOEXEC);
     if (o.screenshot) {
         picture = open(o.screenshot, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
         if (picture < 0) {

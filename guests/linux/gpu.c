@@ -1,0 +1,510 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * In a Linux guest: uses the GPU of xenlend-gpu --test as any program would, by the ioctls of Linux' own driver.
+ *
+ * It talks to tests/suites/gpu.c over the console: lines that start with "gpu: ".  "gpu: ok WORDS" and "gpu: not ok WORDS"
+ * are tests, "gpu: wait WORD" means that it waits for a line.
+ */
+#define _GNU_SOURCE
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#include <drm/drm.h>
+#include <drm/drm_mode.h>
+#include <drm/virtgpu_drm.h>
+
+#include "../../devices/virtio-gpu/test.h"
+
+#define MODULES	"/modules"
+#define DRIVER	"/sys/bus/pci/drivers/virtio-pci/"
+#define DEVICE	"0000:00:01.0"
+#define PAGE	4096u
+#define WORDS	(PAGE / 8)
+#define MIB	(1u << 20)
+
+static int check(bool good, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+static int check(bool good, const char *fmt, ...)
+{
+	char text[200];
+	va_list va;
+
+	va_start(va, fmt);
+	vsnprintf(text, sizeof(text), fmt, va);
+	va_end(va);
+	printf("gpu: %sok %s\n", good ? "" : "not ", text);
+	return good;
+}
+
+static void await(const char *what)
+{
+	char line[80];
+
+	printf("gpu: wait %s\n", what);
+	if (!fgets(line, sizeof(line), stdin))
+		exit(1);
+}
+
+static uint64_t mix(uint64_t x)
+{
+	x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9UL;
+	x = (x ^ x >> 27) * 0x94d049bb133111ebUL;
+	return x ^ x >> 31;
+}
+
+static int load_modules(void)
+{
+	struct dirent **list;
+	char path[300];
+	int n = scandir(MODULES, &list, NULL, alphasort), fd, i;
+
+	for (i = 0; i < n; i++) {
+		if (list[i]->d_name[0] == '.')
+			continue;
+		snprintf(path, sizeof(path), MODULES "/%s", list[i]->d_name);
+		fd = open(path, O_RDONLY | O_CLOEXEC);
+		if (fd < 0 || (syscall(SYS_finit_module, fd, "", 0) && errno != EEXIST)) {
+			check(false, "%s: %s", path, strerror(errno));
+			return -1;
+		}
+		close(fd);
+	}
+	return n > 2 ? 0 : -1;
+}
+
+/* Waits for the driver's device; returns a descriptor or -1. */
+static int device_open(const char *name)
+{
+	char path[40];
+	int fd = -1, i;
+
+	snprintf(path, sizeof(path), "/dev/dri/%s", name);
+	for (i = 0; i < 600 && fd < 0; i++) {
+		fd = open(path, O_RDWR | O_CLOEXEC);
+		if (fd < 0)
+			usleep(50000);
+	}
+	return fd;
+}
+
+/* ---- blobs ---- */
+
+static int context_open(void)
+{
+	struct drm_virtgpu_context_set_param p = { VIRTGPU_CONTEXT_PARAM_CAPSET_ID, GPU_TEST_CAPSET };
+	struct drm_virtgpu_context_init c = { .num_params = 1, .ctx_set_params = (uintptr_t)&p };
+	int fd = device_open("renderD128");
+
+	if (fd >= 0 && ioctl(fd, DRM_IOCTL_VIRTGPU_CONTEXT_INIT, &c)) {
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+struct blob {
+	int fd;
+	uint32_t handle, resource;
+	size_t size;
+	volatile uint64_t *m;
+};
+
+static void blob_close(struct blob *b)
+{
+	struct drm_gem_close c = { .handle = b->handle };
+
+	if (b->m)
+		munmap((void *)b->m, b->size);
+	ioctl(b->fd, DRM_IOCTL_GEM_CLOSE, &c);
+}
+
+/* 0 or a negative errno */
+static int blob_open(struct blob *b, int fd, unsigned kind, size_t size)
+{
+	struct drm_virtgpu_resource_create_blob c = {
+		.blob_mem = VIRTGPU_BLOB_MEM_HOST3D, .blob_flags = VIRTGPU_BLOB_FLAG_USE_MAPPABLE, .size = size, .blob_id = kind,
+	};
+	struct drm_virtgpu_map map;
+	int err;
+
+	if (ioctl(fd, DRM_IOCTL_VIRTGPU_RESOURCE_CREATE_BLOB, &c))
+		return -errno;
+	*b = (struct blob){ .fd = fd, .handle = c.bo_handle, .resource = c.res_handle, .size = size };
+	map = (struct drm_virtgpu_map){ .handle = b->handle };
+	if (!ioctl(fd, DRM_IOCTL_VIRTGPU_MAP, &map)) {
+		void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, map.offset);
+
+		if (p != MAP_FAILED) {
+			b->m = p;
+			return 0;
+		}
+	}
+	err = errno;
+	blob_close(b);
+	return -err;
+}
+
+/* Has the device do something with a part of a blob, and waits until it has. */
+static int tell(struct blob *b, unsigned verb, uint64_t offset, uint64_t len)
+{
+	struct gpu_test_command t = { verb, b->resource, offset, len };
+	struct drm_virtgpu_execbuffer e = {
+		.size = sizeof(t), .command = (uintptr_t)&t, .bo_handles = (uintptr_t)&b->handle, .num_bo_handles = 1,
+	};
+	struct drm_virtgpu_3d_wait w = { .handle = b->handle };
+
+	return ioctl(b->fd, DRM_IOCTL_VIRTGPU_EXECBUFFER, &e) || ioctl(b->fd, DRM_IOCTL_VIRTGPU_WAIT, &w) ? -errno : 0;
+}
+
+static void fill(struct blob *b, uint64_t seed)
+{
+	for (size_t i = 0; i < b->size / PAGE; i++) {
+		b->m[i * WORDS] = mix(seed + i);
+		b->m[i * WORDS + WORDS - 1] = ~mix(seed + i);
+	}
+}
+
+/* Pages that are not as fill() left them, but for the hole */
+static unsigned wrong(struct blob *b, uint64_t seed, size_t hole, size_t end)
+{
+	unsigned n = 0;
+
+	for (size_t i = 0; i < b->size / PAGE; i++) {
+		bool in = i >= hole && i < end;
+
+		n += b->m[i * WORDS] != (in ? 0 : mix(seed + i)) || b->m[i * WORDS + WORDS - 1] != (in ? 0 : ~mix(seed + i));
+	}
+	return n;
+}
+
+static void one_kind(unsigned kind, const char *name, bool paged, bool holes)
+{
+	size_t size = kind == GPU_TEST_HUGETLB ? 2 * MIB : MIB;
+	int fd = context_open(), err;
+	uint64_t bad = 0;
+	struct blob b;
+
+	err = fd < 0 ? -errno : blob_open(&b, fd, kind, size);
+	if (!check(!err, "a blob of kind %s (%s)", name, strerror(-err)))
+		return;
+	for (size_t i = 0; i < size / 8; i += 64)
+		bad += b.m[i] != 0;
+	check(!bad, "%s: zeros at first", name);
+	fill(&b, kind);
+	check(!wrong(&b, kind, 0, 0), "%s: what was written is there", name);
+	if (paged) {
+		err = tell(&b, GPU_TEST_PAGE_OUT, 0, size);
+		check(!err && !wrong(&b, kind, 0, 0), "%s: and after it was paged out (%d)", name, err);
+	}
+	if (holes) {
+		size_t last = kind == GPU_TEST_HUGETLB ? size / PAGE : 11;
+		size_t first = kind == GPU_TEST_HUGETLB ? 0 : 3;
+
+		err = tell(&b, GPU_TEST_PUNCH, first * PAGE, (last - first) * PAGE);
+		check(!err && !wrong(&b, kind, first, last), "%s: zeros where a hole was punched, nowhere else (%d)", name, err);
+		fill(&b, kind + 7);
+		check(!wrong(&b, kind + 7, 0, 0), "%s: the hole can be written", name);
+	}
+	blob_close(&b);
+	close(fd);
+}
+
+static void read_only(void)
+{
+	int fd = context_open();
+	unsigned bad = 0;
+	struct blob b;
+
+	if (!check(fd >= 0 && !blob_open(&b, fd, GPU_TEST_READ_ONLY, MIB), "a read-only blob"))
+		return;
+	for (unsigned i = 0; i < MIB / PAGE; i++)
+		bad += b.m[i * WORDS] != GPU_TEST_WORD + i;
+	check(!bad, "... has its words");
+	b.m[5 * WORDS] = 1;
+	check(b.m[5 * WORDS] == GPU_TEST_WORD + 5, "... and drops what is written");
+	blob_close(&b);
+	close(fd);
+}
+
+static void refused(void)
+{
+	int fd = context_open();
+	struct blob b;
+
+	check(fd >= 0 && blob_open(&b, fd, 99, MIB) < 0, "a blob of unknown memory is refused");
+	check(!blob_open(&b, fd, GPU_TEST_MEMFD, MIB), "... the next one is not");
+	blob_close(&b);
+	check(blob_open(&b, fd, GPU_TEST_MEMFD, 1u << 31) < 0, "one larger than the region is refused");
+	close(fd);
+}
+
+/* ---- all processors at once, while pages are taken away ---- */
+
+#define THREADS	4
+static struct blob shared;
+static volatile bool stop;
+
+static void *worker(void *arg)
+{
+	uint64_t id = (uintptr_t)arg, pass;
+	uintptr_t bad = 0;
+
+	for (pass = 1; !stop || pass < 4; pass++)
+		for (size_t i = 1 + id; i < shared.size / PAGE; i += THREADS) {
+			volatile uint64_t *p = shared.m + i * WORDS;
+			uint64_t want = pass > 1 ? mix(i + (pass - 1) * MIB) : 0;
+
+			bad += p[id] != want;
+			p[id] = mix(i + pass * MIB);
+			__atomic_fetch_add(&shared.m[0], 1, __ATOMIC_SEQ_CST);
+			__atomic_fetch_add(&shared.m[1 + id], 1, __ATOMIC_SEQ_CST);
+		}
+	return (void *)bad;
+}
+
+static void stress(unsigned rounds)
+{
+	pthread_t t[THREADS];
+	uintptr_t bad = 0;
+	uint64_t sum = 0;
+	int fd = context_open(), err = 0;
+
+	if (!check(fd >= 0 && !blob_open(&shared, fd, GPU_TEST_MEMFD, MIB), "a blob for all processors"))
+		return;
+	for (uintptr_t i = 0; i < THREADS; i++)
+		pthread_create(&t[i], NULL, worker, (void *)i);
+	for (unsigned i = 0; i < rounds; i++) {
+		err |= tell(&shared, GPU_TEST_PAGE_OUT, 0, MIB);
+		usleep(20000);
+	}
+	stop = true;
+	for (unsigned i = 0; i < THREADS; i++) {
+		void *r;
+
+		pthread_join(t[i], &r);
+		bad += (uintptr_t)r;
+		sum += shared.m[1 + i];
+	}
+	check(!err && !bad, "threads find what they wrote while it is paged out (%d, %lu wrong)", err, (unsigned long)bad);
+	check(shared.m[0] == sum && sum, "no LOCKed add is lost (%llu, %llu)", (unsigned long long)shared.m[0], (unsigned long long)sum);
+	blob_close(&shared);
+	close(fd);
+}
+
+/* After the first pass nothing comes to the lender any more. */
+static void warm(void)
+{
+	int fd = context_open();
+	struct blob b;
+
+	if (!check(fd >= 0 && !blob_open(&b, fd, GPU_TEST_MEMFD, MIB), "a blob to be used again and again"))
+		return;
+	fill(&b, 1);
+	await("warm");
+	for (unsigned i = 0; i < 20; i++)
+		fill(&b, i);
+	check(!wrong(&b, 19, 0, 0), "it is");
+	await("cold");
+	blob_close(&b);
+	close(fd);
+}
+
+static void churn(unsigned rounds)
+{
+	int fd = context_open();
+	unsigned bad = 0, i;
+	struct blob b[4];
+
+	for (i = 0; i < rounds; i++) {
+		unsigned k = i % 4;
+
+		if (i >= 4)
+			blob_close(&b[k]);
+		if (blob_open(&b[k], fd, i % 3 ? GPU_TEST_MEMFD : GPU_TEST_ANONYMOUS, PAGE << k)) {
+			bad++;
+			break;
+		}
+		bad += b[k].m[0] != 0;
+		b[k].m[0] = i;
+		for (unsigned j = 1; j < 4 && j <= i; j++)
+			bad += b[(k + 4 - j) % 4].m[0] != i - j;
+	}
+	check(!bad, "%u blobs come and go, four at a time", i);
+	close(fd);	/* with four of them */
+}
+
+/* ---- a display ---- */
+
+static uint64_t checksum(const uint32_t *p, unsigned w, unsigned h, unsigned stride)
+{
+	uint64_t sum = 0;
+
+	for (unsigned y = 0; y < h; y++)
+		for (unsigned x = 0; x < w; x++)
+			sum = mix(sum ^ (p[y * (stride / 4) + x] & 0xffffff));
+	return sum;
+}
+
+static void draw(uint32_t *p, unsigned w, unsigned h, unsigned stride)
+{
+	for (unsigned y = 0; y < h; y++)
+		for (unsigned x = 0; x < w; x++) {
+			int dx = x - w / 2, dy = y - h / 2;
+			bool in = (unsigned)(dx * dx + dy * dy) < h * h / 9;
+
+			p[y * (stride / 4) + x] = in ? 0xe0b020 ^ (x * y & 0x3f) : (x * 255 / w) << 16 | (y * 255 / h) << 8 | ((x ^ y) & 0x7f);
+		}
+}
+
+static void show(void)
+{
+	uint32_t connector = 0, crtc = 0, fb;
+	struct drm_mode_card_res res = { .connector_id_ptr = (uintptr_t)&connector, .crtc_id_ptr = (uintptr_t)&crtc,
+					 .count_connectors = 1, .count_crtcs = 1 };
+	struct drm_mode_modeinfo modes[32];
+	struct drm_mode_get_connector con = { .modes_ptr = (uintptr_t)modes, .count_modes = 32 };
+	struct drm_mode_create_dumb dumb = { .bpp = 32 };
+	struct drm_mode_fb_cmd add = { .bpp = 32, .depth = 24 };
+	struct drm_mode_map_dumb map = { 0 };
+	struct drm_mode_crtc set = { .set_connectors_ptr = (uintptr_t)&connector, .count_connectors = 1, .mode_valid = 1 };
+	struct drm_mode_fb_dirty_cmd dirty = { 0 };
+	int fd = device_open("card0");
+	uint32_t *p = MAP_FAILED;
+
+	if (!check(fd >= 0 && !ioctl(fd, DRM_IOCTL_MODE_GETRESOURCES, &res) && connector && crtc, "a display"))
+		return;
+	con.connector_id = connector;
+	if (!check(!ioctl(fd, DRM_IOCTL_MODE_GETCONNECTOR, &con) && con.connection == 1 && con.count_modes, "... connected"))
+		return;
+	check(modes[0].hdisplay == 640 && modes[0].vdisplay == 480, "... its first mode is of 640 x 480 (%u x %u, %u modes)",
+	      modes[0].hdisplay, modes[0].vdisplay, con.count_modes);
+	dumb.width = modes[0].hdisplay;
+	dumb.height = modes[0].vdisplay;
+	if (!ioctl(fd, DRM_IOCTL_MODE_CREATE_DUMB, &dumb)) {
+		map.handle = add.handle = dumb.handle;
+		add.width = dumb.width;
+		add.height = dumb.height;
+		add.pitch = dumb.pitch;
+		if (!ioctl(fd, DRM_IOCTL_MODE_ADDFB, &add) && !ioctl(fd, DRM_IOCTL_MODE_MAP_DUMB, &map))
+			p = mmap(NULL, dumb.size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, map.offset);
+	}
+	if (!check(p != MAP_FAILED, "... a buffer for it (%s)", strerror(errno)))
+		return;
+	fb = add.fb_id;
+	draw(p, dumb.width, dumb.height, dumb.pitch);
+	set.crtc_id = crtc;
+	set.fb_id = fb;
+	set.mode = modes[0];
+	check(!ioctl(fd, DRM_IOCTL_MODE_SETCRTC, &set), "... is shown (%s)", strerror(errno));
+	dirty.fb_id = fb;
+	check(!ioctl(fd, DRM_IOCTL_MODE_DIRTYFB, &dirty), "... and flushed (%s)", strerror(errno));
+	printf("gpu: picture %u %u %llx\n", dumb.width, dumb.height,
+	       (unsigned long long)checksum(p, dumb.width, dumb.height, dumb.pitch));
+	await("picture");
+	munmap(p, dumb.size);
+	close(fd);
+}
+
+/* ---- the driver ---- */
+
+static int driver(const char *what)
+{
+	char path[100];
+	int fd, rc;
+
+	snprintf(path, sizeof(path), DRIVER "%s", what);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	rc = fd < 0 || write(fd, DEVICE, strlen(DEVICE)) < 0 ? -errno : 0;
+	if (fd >= 0)
+		close(fd);
+	return rc;
+}
+
+static void rebind(const char *when)
+{
+	struct blob b;
+	int err = driver("unbind"), fd;
+
+	check(!err && access("/dev/dri/card0", F_OK), "%s: the driver lets it go (%d)", when, err);
+	err = driver("bind");
+	check(!err, "%s: and takes it again (%d)", when, err);
+	fd = context_open();
+	if (check(fd >= 0 && !blob_open(&b, fd, GPU_TEST_MEMFD, MIB), "%s: a blob", when)) {
+		fill(&b, 3);
+		check(!tell(&b, GPU_TEST_PAGE_OUT, 0, MIB) && !wrong(&b, 3, 0, 0), "%s: it is as it was written", when);
+		blob_close(&b);
+	}
+	if (fd >= 0)
+		close(fd);
+}
+
+static void killed(void)
+{
+	int fd = context_open();
+	unsigned ones = 0;
+	struct blob b;
+
+	if (!check(fd >= 0 && !blob_open(&b, fd, GPU_TEST_MEMFD, MIB), "a blob of a device that will die"))
+		return;
+	fill(&b, 3);
+	await("kill");
+	for (size_t i = 0; i < MIB / PAGE; i++) {
+		b.m[i * WORDS] = i;
+		ones += b.m[i * WORDS] == ~0ull;
+	}
+	check(ones == MIB / PAGE, "the device is dead: all of it reads as ones (%u)", ones);
+	munmap((void *)b.m, b.size);
+	close(fd);
+	await("restart");
+	rebind("a new device");
+}
+
+static bool asked(const char *word)
+{
+	char line[1000] = "";
+	FILE *f = fopen("/proc/cmdline", "r");
+	bool yes = f && fgets(line, sizeof(line), f) && strstr(line, word);
+
+	if (f)
+		fclose(f);
+	return yes;
+}
+
+int main(void)
+{
+	int fd;
+
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	if (load_modules())
+		return 1;
+	fd = device_open("renderD128");
+	if (!check(fd >= 0, "Linux' driver has the device"))
+		return 1;
+	close(fd);
+	one_kind(GPU_TEST_MEMFD, "memfd", true, true);
+	one_kind(GPU_TEST_ANONYMOUS, "anonymous", true, true);
+	one_kind(GPU_TEST_FILE, "file", true, true);
+	one_kind(GPU_TEST_HUGETLB, "hugetlb", false, true);
+	one_kind(GPU_TEST_UDMABUF, "udmabuf", false, false);
+	read_only();
+	refused();
+	stress(asked("xenlend.short") ? 10 : 40);
+	warm();
+	churn(asked("xenlend.short") ? 40 : 200);
+	show();
+	rebind("a driver of its own will");
+	if (asked("xenlend.kill"))
+		killed();
+	puts("gpu: done");
+	return 0;
+}
