@@ -10,6 +10,7 @@
 #include <xentoolcore.h>
 
 #include "drop.h"
+#include "filter.h"
 #include "text.h"
 
 int identity_find(const char *user, struct identity *id)
@@ -36,7 +37,7 @@ static int failed(const char *what)
     return -1;
 }
 
-int drop_privileges(uint32_t domid, const struct identity *id)
+int drop_privileges(uint32_t domid, const struct identity *id, bool files)
 {
     if (xentoolcore_restrict_all(domid))
         return failed("restricting Xen's handles");
@@ -51,11 +52,15 @@ int drop_privileges(uint32_t domid, const struct identity *id)
     }
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
         return failed("giving up new privileges");
+    if (filter_install(files))
+        return failed("filtering system calls");
     if (id)
-        say(0, "handles are for domain %u only, user is %u, group %u", domid,
-            (unsigned)id->uid, (unsigned)id->gid);
+        say(0, "handles are for domain %u only, user is %u, group %u; system "
+            "calls are filtered%s", domid, (unsigned)id->uid,
+            (unsigned)id->gid, files ? ", but files can be opened" : "");
     else
-        say(0, "handles are for domain %u only, user is as before (--user)",
-            domid);
+        say(0, "handles are for domain %u only, user is as before (--user); "
+            "system calls are filtered%s", domid,
+            files ? ", but files can be opened" : "");
     return 0;
 }

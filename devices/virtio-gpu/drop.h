@@ -3,6 +3,7 @@
 #ifndef GPU_DROP_H
 #define GPU_DROP_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -16,8 +17,9 @@ int identity_find(const char *user, struct identity *id);
 
 /*
  * Xen's handles for this domain only, another user (NULL: as it is), no new
- * privileges.  Says each in the log.  0, or -1 with errno set and a message.
+ * privileges, few system calls (files: to open files is one).  Says each in
+ * the log.  0, or -1 with errno set and a message.
  */
-int drop_privileges(uint32_t domid, const struct identity *id);
+int drop_privileges(uint32_t domid, const struct identity *id, bool files);
 
 #endif

@@ -237,7 +237,7 @@ static int run(const struct options *o, xentoollog_logger *logger, int ready,
             refused(c, errno);
         goto out;
     }
-    if (drop_privileges(c->domid, id))
+    if (drop_privileges(c->domid, id, c->gpu.test_sources.dir))
         goto out;
     printf("xenlend-gpu: domain %u has a virtio GPU at 00:%02x.0, its memory "
            "at %#llx\n", c->domid, c->slot, (unsigned long long)c->address);

@@ -154,16 +154,23 @@ static int blob_open(struct blob *b, int fd, unsigned kind, size_t size)
 	return -err;
 }
 
-/* Has the device do something with a part of a blob, and waits until it has. */
-static int tell(struct blob *b, unsigned verb, uint64_t offset, uint64_t len)
+/* Has the device do something with a part of a blob, ... */
+static int say(struct blob *b, unsigned verb, uint64_t offset, uint64_t len)
 {
 	struct gpu_test_command t = { verb, b->resource, offset, len };
 	struct drm_virtgpu_execbuffer e = {
 		.size = sizeof(t), .command = (uintptr_t)&t, .bo_handles = (uintptr_t)&b->handle, .num_bo_handles = 1,
 	};
+
+	return ioctl(b->fd, DRM_IOCTL_VIRTGPU_EXECBUFFER, &e) ? -errno : 0;
+}
+
+/* ... and waits until it has. */
+static int tell(struct blob *b, unsigned verb, uint64_t offset, uint64_t len)
+{
 	struct drm_virtgpu_3d_wait w = { .handle = b->handle };
 
-	return ioctl(b->fd, DRM_IOCTL_VIRTGPU_EXECBUFFER, &e) || ioctl(b->fd, DRM_IOCTL_VIRTGPU_WAIT, &w) ? -errno : 0;
+	return say(b, verb, offset, len) || ioctl(b->fd, DRM_IOCTL_VIRTGPU_WAIT, &w) ? -errno : 0;
 }
 
 static void fill(struct blob *b, uint64_t seed)
@@ -450,7 +457,7 @@ static void rebind(const char *when)
 
 static void killed(void)
 {
-	int fd = context_open();
+	int fd = context_open(), err;
 	unsigned ones = 0;
 	struct blob b;
 
@@ -458,6 +465,9 @@ static void killed(void)
 		return;
 	fill(&b, 3);
 	await("kill");
+	/* The device does not answer, and then it is dead: this processor waits in the middle of a write to a register. */
+	err = say(&b, GPU_TEST_PAGE_OUT, 0, MIB);
+	check(!err, "a write to a register of a device that dies comes to an end (%d)", err);
 	for (size_t i = 0; i < MIB / PAGE; i++) {
 		b.m[i * WORDS] = i;
 		ones += b.m[i * WORDS] == ~0ull;

@@ -142,7 +142,7 @@ static bool guest_start(unsigned vcpus, const char *extra)
 	f = fopen("/tmp/xl-gpu.cfg", "w");
 	fprintf(f, "name = \"" NAME "\"\ntype = \"pvh\"\nmemory = 160\nvcpus = %u\nkernel = \"/xenlend/guests/linux/vmlinuz\"\n"
 		   "ramdisk = \"/tmp/xl-gpu.initrd\"\n"
-		   "extra = \"console=hvc0 quiet pci=noacpi,noearly xenlend.guest=gpu %s\"\non_poweroff = \"destroy\"\non_crash = \"destroy\"\n",
+		   "extra = \"console=hvc0 quiet pci=noacpi,noearly vt.global_cursor_default=0 xenlend.guest=gpu %s\"\non_poweroff = \"destroy\"\non_crash = \"destroy\"\n",
 		vcpus, extra);
 	fclose(f);
 	if (!eq(sh("cat /xenlend/guests/linux/initrd /xenlend/guests/linux/modules.cpio > /tmp/xl-gpu.initrd && xl create -p /tmp/xl-gpu.cfg >" LOG " 2>&1"),
@@ -313,12 +313,15 @@ static bool killed(void)
 
 	if (!guest_until("kill", 120))
 		return false;
+	/* Stopped first, so that the guest waits for it when it dies. */
 	child = device_child();
-	ok(child > 1 && !kill(child, SIGKILL), "the device's process is killed");
+	ok(child > 1 && !kill(child, SIGSTOP), "the device's process is stopped");
+	guest_go();
+	sleep(3);
+	kill(child, SIGKILL);
 	eq(device_ended(), 1, "... the other one ends, with an error");
 	ok(logged("died of signal 9"), "... that it says");
 	ok(!window(&s), "... no window is left");
-	guest_go();
 	if (!guest_until("restart", 120))
 		return false;
 	if (!device_start())

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Unit tests of the GPU's filter of system calls, in children.  TAP on stdout. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "../virtio-gpu/filter.h"
+#include "tap.h"
+
+/* The call's errno behind the filter, by the child's exit status; 0 if it worked */
+static int behind(bool files, long nr, long a, long b, long c, long d, long e, long f)
+{
+    int status;
+    pid_t child = fork();
+
+    if (!child) {
+        long r;
+
+        if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || filter_install(files))
+            _exit(125);
+        r = syscall(nr, a, b, c, d, e, f);
+        _exit(r < 0 ? errno : 0);
+    }
+    if (waitpid(child, &status, 0) != child || !WIFEXITED(status))
+        return -1;
+    return WEXITSTATUS(status);
+}
+#define TRY(nr, a, b, c, d, e, f) behind(false, nr, (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), (long)(f))
+
+int main(void)
+{
+    static const char *const none[] = { NULL };
+
+    tap_begin("filter");
+    eq(TRY(SYS_getpid, 0, 0, 0, 0, 0, 0), 0, "what is needed works");
+    eq(TRY(SYS_memfd_create, "x", 0, 0, 0, 0, 0), 0, "... memory, too");
+    eq(TRY(SYS_mmap, 0, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), 0, "... that can be mapped");
+    eq(TRY(SYS_mmap, 0, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), EPERM, "... not to be executed");
+    eq(TRY(SYS_mprotect, (long)none & -4096L, 4096, PROT_READ | PROT_EXEC, 0, 0, 0), EPERM, "... nor made so");
+    eq(TRY(SYS_execve, "/bin/true", none, none, 0, 0, 0), EPERM, "no other program");
+    eq(TRY(SYS_fork, 0, 0, 0, 0, 0, 0), EPERM, "no other process");
+    eq(TRY(SYS_socket, AF_UNIX, SOCK_STREAM, 0, 0, 0, 0), EPERM, "no sockets");
+    eq(TRY(SYS_openat, AT_FDCWD, "/dev/null", O_RDONLY, 0, 0, 0), EPERM, "no files");
+    eq(behind(true, SYS_openat, AT_FDCWD, (long)"/dev/null", O_RDONLY, 0, 0, 0), 0, "... unless it is for tests");
+    eq(TRY(SYS_kill, getppid(), 0, 0, 0, 0, 0), EPERM, "no signals to others");
+    eq(TRY(SYS_ptrace, 0, 0, 0, 0, 0, 0), EPERM, "no looking at others");
+    return tap_end();
+}
