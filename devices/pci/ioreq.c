@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <xenctrl.h>
 #include <xendevicemodel.h>
@@ -389,6 +390,16 @@ int ioreq_server_bury(xentoollog_logger *logger, uint32_t domid, unsigned id)
             failed(s, "answering vCPU %u", v);
             goto out;
         }
+    }
+    /* Without the server there is no answer to take: give them some time,
+     * they may be paused. */
+    for (unsigned v = 0, tries = 0; v < vcpus && tries < 100; tries++) {
+        volatile ioreq_t *slot = &s->page->vcpu_ioreq[v];
+
+        if (slot->state == STATE_IORESP_READY)
+            usleep(10000);
+        else
+            v++;
     }
     rc = 0;
 out:

@@ -20,7 +20,7 @@ static void pass_on(int sig)
         kill(device, sig);
 }
 
-static void fail(const char *what)
+__attribute__((noreturn)) static void fail(const char *what)
 {
     say(errno, "%s", what);
     exit(1);
