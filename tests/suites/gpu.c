@@ -371,7 +371,7 @@ static void run(unsigned vcpus, const char *extra, bool kills)
 	ok(i < 600, "the guest shuts down and is gone");
 	eq(device_ended(), 0, "the device ends with the guest");
 	ok(!window(NULL), "no window is left");
-	ok(!sh("grep ' 0 of them with an error' " LOG) || kills || logged("commands"), "... it says what it did");
+	ok(logged("commands, "), "... it says what it did");
 out:
 	pressure = false;
 	if (tty >= 0)
