@@ -498,6 +498,22 @@ static bool asked(const char *word)
 	return yes;
 }
 
+/* Busy with everything until somebody ends it. */
+static void destroyed(void)
+{
+	int fd = context_open();
+	struct blob b;
+
+	if (!check(fd >= 0 && !blob_open(&b, fd, GPU_TEST_MEMFD, MIB), "a blob of a guest that will be destroyed"))
+		return;
+	fill(&b, 3);
+	puts("gpu: wait destroy");
+	for (uint64_t i = 0;; i++) {
+		fill(&b, i);
+		tell(&b, GPU_TEST_PAGE_OUT, 0, MIB);
+	}
+}
+
 int main(void)
 {
 	int fd;
@@ -525,6 +541,8 @@ int main(void)
 	rebind("a driver of its own will");
 	if (asked("xenlend.kill"))
 		killed();
+	if (asked("xenlend.destroy"))
+		destroyed();
 	puts("gpu: done");
 	return 0;
 }

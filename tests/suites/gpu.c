@@ -339,7 +339,7 @@ static bool killed(void)
 	return true;
 }
 
-static void run(unsigned vcpus, const char *extra, bool kills)
+static void run(unsigned vcpus, const char *extra, bool kills, bool destroys)
 {
 	char words[100];
 	int i;
@@ -362,15 +362,18 @@ static void run(unsigned vcpus, const char *extra, bool kills)
 		goto out;
 	picture();
 	guest_go();
-	if ((kills && !killed()) || !guest_until("done", 180))
+	if ((kills && !killed()) || !guest_until(destroys ? "destroy" : "done", 180))
 		goto out;
 	pressure = false;
 	at("the end");
+	if (destroys)
+		eq(sh("xl destroy " NAME), 0, "the guest is destroyed while it is busy");
 	for (i = 0; i < 600 && !sh("xl domid " NAME " >/dev/null 2>&1"); i++)
 		usleep(100000);
-	ok(i < 600, "the guest shuts down and is gone");
+	ok(i < 600, "the guest is gone");
 	eq(device_ended(), 0, "the device ends with the guest");
 	ok(!window(NULL), "no window is left");
+	ok(domain_gone(domid, 30), "... nor anything of the domain");
 	ok(logged("commands, "), "... it says what it did");
 out:
 	pressure = false;
@@ -393,8 +396,8 @@ void suite_gpu(void)
 	huge = !access("/proc/sys/vm/nr_hugepages", F_OK) && !sh("echo 4 > /proc/sys/vm/nr_hugepages");
 	if (!huge)
 		skip("a blob of hugetlb", "this dom0 has no huge pages");
-	run(2, "xenlend.kill", true);
-	run(1, "xenlend.short", false);
+	run(2, "xenlend.kill", true, false);
+	run(1, "xenlend.short xenlend.destroy", false, true);
 	if (huge && sh("echo 0 > /proc/sys/vm/nr_hugepages"))
 		note("huge pages stay");
 	if (sh("rm -rf " FILES " /tmp/xl-gpu.*; rmdir " CGROUP))
