@@ -8,6 +8,9 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <drm/drm_fourcc.h>
+
+#include "../virtio-gpu/cross_domain.h"
 #include "../virtio-gpu/gpu.h"
 #include "../virtio-gpu/test.h"
 #include "ram.h"
@@ -364,17 +367,15 @@ static void contexts(void)
     struct virtio_gpu_ctx_destroy d = { HDR(CTX_DESTROY) };
 
     start(false);
-    eqx(sent(&i, sizeof(i), OUT_SIZE, false), BAD, "without --test no capset");
+    i.capset_index = 1;
+    eqx(sent(&i, sizeof(i), OUT_SIZE, false), BAD, "without --test not the capset for tests");
     eqx(sent(&g, sizeof(g), OUT_SIZE, false), BAD, "... nor its data");
     eqx(context(CTX, GPU_TEST_CAPSET, 0), BAD, "... nor a context of it");
-    ok(!(gpu_kind(&gpu).features & (1u << VIRTIO_GPU_F_VIRGL | 1u << VIRTIO_GPU_F_CONTEXT_INIT)), "... nor the features");
     start(true);
-    ok(gpu_kind(&gpu).features == (1u << VIRTIO_GPU_F_VIRGL | 1u << VIRTIO_GPU_F_EDID | 1u << VIRTIO_GPU_F_RESOURCE_BLOB |
-                                   1u << VIRTIO_GPU_F_CONTEXT_INIT), "with it all features");
     ok(sent(&i, sizeof(i), OUT_SIZE, false) == VIRTIO_GPU_RESP_OK_CAPSET_INFO && out.capset_info.capset_id == GPU_TEST_CAPSET &&
-       out.capset_info.capset_max_size == 4, "... a capset");
-    i.capset_index = 1;
-    eqx(sent(&i, sizeof(i), OUT_SIZE, false), BAD, "... only one");
+       out.capset_info.capset_max_size == 4, "with it there is");
+    i.capset_index = 2;
+    eqx(sent(&i, sizeof(i), OUT_SIZE, false), BAD, "... no third one");
     ok(sent(&g, sizeof(g), OUT_SIZE, false) == VIRTIO_GPU_RESP_OK_CAPSET && written == 28 && out.bytes[24] == 1, "... its data");
     g.capset_version = 2;
     eqx(sent(&g, sizeof(g), OUT_SIZE, false), BAD, "... of no version 2");
@@ -489,6 +490,95 @@ static void host_blobs(void)
     ok(!there(0), "... nor in the region");
 }
 
+/* What is in the resource for answers, which is in two pieces */
+static struct cross_domain_answer answer(void)
+{
+    struct cross_domain_answer a;
+
+    memcpy(&a, ram(PIXELS, 10), 10);
+    memcpy((char *)&a + 10, ram(PIXELS + 0x2000, sizeof(a) - 10), sizeof(a) - 10);
+    return a;
+}
+
+static void images(void)
+{
+    struct { struct virtio_gpu_resource_create_blob q; struct virtio_gpu_mem_entry e[2]; } ring = {
+        .q = { HDR(RESOURCE_CREATE_BLOB), .resource_id = 1, .blob_mem = VIRTIO_GPU_BLOB_MEM_GUEST, .nr_entries = 2, .size = 4096 },
+        .e = { { PIXELS, 10, 0 }, { PIXELS + 0x2000, 4086, 0 } },
+    };
+    struct { struct virtio_gpu_cmd_submit s; struct cross_domain_init q; } in = {
+        .s = { HDR(SUBMIT_3D), .size = sizeof(struct cross_domain_init) },
+        .q = { .h = { CROSS_DOMAIN_INIT, 0, sizeof(struct cross_domain_init), 0 }, .query_resource = 1 },
+    }, in2;
+    struct { struct virtio_gpu_cmd_submit s; struct cross_domain_query q; } ask = {
+        .s = { HDR(SUBMIT_3D), .size = sizeof(struct cross_domain_query) },
+        .q = { .h = { CROSS_DOMAIN_REQUIREMENTS, 0, sizeof(struct cross_domain_query), 0 }, .width = 100, .height = 50,
+               .format = DRM_FORMAT_XRGB8888 },
+    }, ask2;
+    struct virtio_gpu_get_capset g = { HDR(GET_CAPSET), .capset_id = CROSS_DOMAIN_CAPSET };
+    struct cross_domain_answer a;
+    unsigned n;
+
+    at("images");
+    start(false);
+    ok(sent(&g, sizeof(g), OUT_SIZE, false) == VIRTIO_GPU_RESP_OK_CAPSET && written == 40 && out.bytes[24] == 1 && !out.bytes[28],
+       "cross-domain: its capset, no channels");
+    context(CTX, CROSS_DOMAIN_CAPSET, 0);
+    eqx(sent(&ask, sizeof(ask), OUT_SIZE, false), BAD, "no question before there is a place for the answer");
+    eqx(sent(&in, sizeof(in), OUT_SIZE, false), BAD, "no resource for answers");
+    sent(&ring, sizeof(ring), OUT_SIZE, false);
+    eqx(sent(&in, sizeof(in), OUT_SIZE, false), BAD, "... one that is not attached");
+    of_context(VIRTIO_GPU_CMD_CTX_ATTACH_RESOURCE, CTX, 1);
+#define TRY_IN(field, value, want, ...) (in2 = in, in2.field = value, eqx(sent(&in2, sizeof(in2), OUT_SIZE, false), want, __VA_ARGS__))
+    TRY_IN(q.channel, 1, BAD, "a channel that there is not");
+    TRY_IN(q.query_resource, 0, BAD, "no resource");
+    TRY_IN(q.h.len, 7, BAD, "a command shorter than its header");
+    TRY_IN(q.h.len, 12, BAD, "... than it has to be");
+    TRY_IN(q.h.len, 24, BAD, "... longer than what was sent");
+    TRY_IN(q.h.command, 3, BAD, "an unknown command");
+    TRY_IN(s.size, 5, BAD, "half a header");
+    eqx(sent(&in, sizeof(in), OUT_SIZE, false), OK, "a place for answers");
+    in2 = in;
+    in2.s.size = in2.q.h.len = 16;
+    eqx(sent(&in2, sizeof(in2), OUT_SIZE, false), OK, "... in the older form");
+
+#define TRY_ASK(field, value, want, ...) (ask2 = ask, ask2.field = value, eqx(sent(&ask2, sizeof(ask2), OUT_SIZE, false), want, __VA_ARGS__))
+    TRY_ASK(q.format, 0, BAD, "an unknown format");
+    TRY_ASK(q.width, 0, BAD, "no width");
+    TRY_ASK(q.height, 16385, BAD, "too high");
+    TRY_ASK(q.h.len, 23, BAD, "a question too short");
+    eqx(host_blob(2, 1, 24576), BAD, "no blob before there was an answer");
+    eqx(sent(&ask, sizeof(ask), OUT_SIZE, false), OK, "a question");
+    a = answer();
+    ok(a.strides[0] == 448 && !a.strides[1] && !a.offsets[0] && a.size == 24576 && a.blob_id == 1 && !a.modifier &&
+       a.map_info == VIRTIO_GPU_MAP_CACHE_CACHED, "... answered");
+    TRY_ASK(q.format, DRM_FORMAT_NV12, OK, "an image of two planes");
+    a = answer();
+    ok(a.strides[1] == 128 && a.offsets[1] == 6400 && a.size == 12288 && a.blob_id == 2, "... where they are");
+    TRY_ASK(q.height, 51, OK, "one of the same size");
+    a = answer();
+    eq(a.blob_id, 1, "... has the same id");
+    eqx(host_blob(2, 1, 20480), BAD, "a blob of another size");
+    eqx(host_blob(2, 3, 24576), BAD, "... of an unknown id");
+    eqx(host_blob(2, 0, 24576), BAD, "... of none");
+    eqx(host_blob(2, 1, 24576), OK, "the blob");
+    eqx(map(2, 0), VIRTIO_GPU_RESP_OK_MAP_INFO, "... can be mapped");
+    ok(there(0) && there(20480) && !there(24576), "... all of it");
+    for (n = 2; n < 256; n++) {
+        ask2.q.height = 50 + 10 * n;
+        if (sent(&ask2, sizeof(ask2), OUT_SIZE, false) != OK)
+            break;
+    }
+    eq(n, 256, "as many sizes as there may be");
+    TRY_ASK(q.height, 9999, NO_MEMORY, "more sizes than there may be");
+    unref(1);
+    eqx(sent(&ask, sizeof(ask), OUT_SIZE, false), BAD, "the resource for answers is gone");
+    create_2d(1, 1, 4, 4);
+    of_context(VIRTIO_GPU_CMD_CTX_ATTACH_RESOURCE, CTX, 1);
+    eqx(sent(&ask, sizeof(ask), OUT_SIZE, false), BAD, "... or another one");
+    end();
+}
+
 static void guest_blobs(void)
 {
     struct { struct virtio_gpu_resource_create_blob q; struct virtio_gpu_mem_entry e[2]; } c = {
@@ -563,6 +653,7 @@ int main(void)
     two_dimensions();
     contexts();
     host_blobs();
+    images();
     guest_blobs();
     gpu_init(&gpu, &(struct gpu_config){ .max_memory = 1 << 20, .test = true, .test_sources.udmabuf = -1 }, &ram_memory, NULL,
              NULL, NULL);

@@ -46,11 +46,11 @@ void backing_free(struct backing *b)
     *b = (struct backing){ 0 };
 }
 
-int backing_copy(const struct backing *b, const struct guest_memory *mem,
-                 uint64_t offset, void *to, uint64_t len)
+/* One of to and from is NULL. */
+static int transfer(const struct backing *b, const struct guest_memory *mem,
+                    uint64_t offset, char *to, const char *from, uint64_t len)
 {
     unsigned low = 0, high = b->n;
-    char *p = to;
 
     if (offset > b->len || len > b->len - offset) {
         errno = EINVAL;
@@ -71,13 +71,29 @@ int backing_copy(const struct backing *b, const struct guest_memory *mem,
 
         if (now > len)
             now = len;
-        if (guest_read(mem, part->addr + skip, p, now)) {
+        if (to ? guest_read(mem, part->addr + skip, to, now)
+               : guest_write(mem, part->addr + skip, from, now)) {
             errno = EFAULT;
             return -1;
         }
-        p += now;
+        if (to)
+            to += now;
+        else
+            from += now;
         offset += now;
         len -= now;
     }
     return 0;
+}
+
+int backing_copy(const struct backing *b, const struct guest_memory *mem,
+                 uint64_t offset, void *to, uint64_t len)
+{
+    return transfer(b, mem, offset, to, NULL, len);
+}
+
+int backing_write(const struct backing *b, const struct guest_memory *mem,
+                  uint64_t offset, const void *from, uint64_t len)
+{
+    return transfer(b, mem, offset, NULL, from, len);
 }

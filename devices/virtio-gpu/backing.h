@@ -29,5 +29,8 @@ void backing_free(struct backing *b);
  * it is not as long; EFAULT, there is no memory. */
 int backing_copy(const struct backing *b, const struct guest_memory *mem,
                  uint64_t offset, void *to, uint64_t len);
+/* The other way round. */
+int backing_write(const struct backing *b, const struct guest_memory *mem,
+                  uint64_t offset, const void *from, uint64_t len);
 
 #endif

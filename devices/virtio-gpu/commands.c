@@ -5,13 +5,12 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
-#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
+#include "context.h"
 #include "gpu.h"
-#include "test.h"
 
 #define PAGES(len)  (((len) + XENLEND_PAGE_SIZE - 1) & \
                      ~(uint64_t)(XENLEND_PAGE_SIZE - 1))
@@ -45,7 +44,10 @@ struct command {
         struct virtio_gpu_ctrl_hdr hdr;
         struct virtio_gpu_resp_display_info display;
         struct virtio_gpu_resp_capset_info capset_info;
-        struct { struct virtio_gpu_ctrl_hdr hdr; uint32_t version; } capset;
+        struct {
+            struct virtio_gpu_ctrl_hdr hdr;
+            uint8_t data[CAPSET_MAX_LEN];
+        } capset;
         struct virtio_gpu_resp_edid edid;
         struct virtio_gpu_resp_map_info map;
     } out;
@@ -407,23 +409,27 @@ static uint32_t unmap_blob(struct command *c)
 
 static uint32_t get_capset_info(struct command *c)
 {
-    if (c->r.capset_info.capset_index >= gpu_capsets(c->gpu))
+    const struct context_kind *kind =
+        context_kind_at(c->gpu, c->r.capset_info.capset_index);
+
+    if (!kind)
         return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
-    c->out.capset_info.capset_id = GPU_TEST_CAPSET;
-    c->out.capset_info.capset_max_version = 1;
-    c->out.capset_info.capset_max_size = sizeof(c->out.capset.version);
+    c->out.capset_info.capset_id = kind->capset;
+    c->out.capset_info.capset_max_version = kind->version;
+    c->out.capset_info.capset_max_size = kind->caps_len;
     c->out_len = sizeof(c->out.capset_info);
     return VIRTIO_GPU_RESP_OK_CAPSET_INFO;
 }
 
 static uint32_t get_capset(struct command *c)
 {
-    if (!gpu_capsets(c->gpu) || c->r.capset.capset_id != GPU_TEST_CAPSET ||
-        c->r.capset.capset_version > 1)
+    const struct context_kind *kind =
+        context_kind_of(c->gpu, c->r.capset.capset_id);
+
+    if (!kind || c->r.capset.capset_version > kind->version)
         return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
-    c->out.capset.version = 1;
-    c->out_len = offsetof(struct virtio_gpu_resp_capset, capset_data) +
-                 sizeof(c->out.capset.version);
+    memcpy(c->out.capset.data, kind->caps, kind->caps_len);
+    c->out_len = sizeof(c->out.hdr) + kind->caps_len;
     return VIRTIO_GPU_RESP_OK_CAPSET;
 }
 

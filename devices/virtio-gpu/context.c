@@ -1,10 +1,35 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #define _GNU_SOURCE
 #include <errno.h>
-#include <string.h>
+#include <stdlib.h>
 
-#include "gpu.h"
-#include "test.h"
+#include "context.h"
+
+/* In the order of their indexes; the last one is for --test only. */
+static const struct context_kind *const kinds[] = {
+    &cross_domain_context, &test_context,
+};
+#define KINDS (sizeof(kinds) / sizeof(kinds[0]))
+
+unsigned gpu_capsets(const struct gpu *gpu)
+{
+    return gpu->config.test ? KINDS : KINDS - 1;
+}
+
+const struct context_kind *context_kind_at(const struct gpu *gpu,
+                                           uint32_t index)
+{
+    return index < gpu_capsets(gpu) ? kinds[index] : NULL;
+}
+
+const struct context_kind *context_kind_of(const struct gpu *gpu,
+                                           uint32_t capset)
+{
+    for (unsigned i = 0; i < gpu_capsets(gpu); i++)
+        if (kinds[i]->capset == capset)
+            return kinds[i];
+    return NULL;
+}
 
 struct gpu_context *gpu_context(struct gpu *gpu, uint32_t id)
 {
@@ -14,24 +39,29 @@ struct gpu_context *gpu_context(struct gpu *gpu, uint32_t id)
     return NULL;
 }
 
-unsigned gpu_capsets(const struct gpu *gpu)
-{
-    return gpu->config.test;
-}
-
 uint32_t gpu_context_new(struct gpu *gpu, uint32_t id, uint32_t capset)
 {
+    const struct context_kind *kind = context_kind_of(gpu, capset);
+    struct gpu_context *c = NULL;
+
     if (!id || gpu_context(gpu, id))
         return VIRTIO_GPU_RESP_ERR_INVALID_CONTEXT_ID;
-    if (capset && (capset != GPU_TEST_CAPSET || !gpu->config.test))
+    if (capset && !kind)
         return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
-    for (unsigned i = 0; i < GPU_MAX_CONTEXTS; i++)
-        if (!gpu->contexts[i].id) {
-            gpu->contexts[i] = (struct gpu_context){ .id = id,
-                                                     .capset = capset };
-            return VIRTIO_GPU_RESP_OK_NODATA;
-        }
-    return VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY;
+    for (unsigned i = 0; !c && i < GPU_MAX_CONTEXTS; i++)
+        if (!gpu->contexts[i].id)
+            c = &gpu->contexts[i];
+    if (!c)
+        return VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY;
+    c->state = NULL;
+    if (kind && kind->state_len) {
+        c->state = calloc(1, kind->state_len);
+        if (!c->state)
+            return VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY;
+    }
+    c->id = id;
+    c->kind = kind;
+    return VIRTIO_GPU_RESP_OK_NODATA;
 }
 
 void gpu_context_free(struct gpu *gpu, struct gpu_context *c)
@@ -41,10 +71,17 @@ void gpu_context_free(struct gpu *gpu, struct gpu_context *c)
     for (unsigned i = 0; i < GPU_BUCKETS; i++)
         for (struct gpu_resource *r = gpu->buckets[i]; r; r = r->next)
             r->contexts &= ~bit;
-    c->id = 0;
+    free(c->state);
+    *c = (struct gpu_context){ 0 };
 }
 
-static uint32_t response(int err)
+bool context_has(const struct gpu *gpu, const struct gpu_context *c,
+                 const struct gpu_resource *r)
+{
+    return r->contexts >> (c - gpu->contexts) & 1;
+}
+
+uint32_t context_response(int err)
 {
     switch (err) {
     case 0:
@@ -60,58 +97,21 @@ static uint32_t response(int err)
     }
 }
 
+/* A context without a capset is for nothing but to be there: Linux makes one
+ * for programs that ask for none. */
 uint32_t gpu_context_blob(struct gpu *gpu, struct gpu_context *c,
                           uint64_t blob_id, uint64_t len, struct blob *blob)
 {
-    int err;
-
-    if (c->capset != GPU_TEST_CAPSET || blob_id > UINT32_MAX)
+    if (!c->kind)
         return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
-    err = blob_make(blob, blob_id, len, &gpu->config.test_sources);
-    if (err)
-        gpu_message(gpu, "no memory of kind %u: %s", (unsigned)blob_id,
-                    strerror(err));
-    return response(err);
-}
-
-static int execute(struct gpu *gpu, unsigned context,
-                   const struct gpu_test_command *t)
-{
-    struct gpu_resource *r = gpu_find(gpu, t->resource);
-    int rc;
-
-    if (!r || !(r->contexts >> context & 1) ||
-        r->blob_mem != VIRTIO_GPU_BLOB_MEM_HOST3D)
-        return EINVAL;
-    switch (t->verb) {
-    case GPU_TEST_PAGE_OUT:
-        rc = blob_page_out(&r->blob, t->offset, t->len);
-        break;
-    case GPU_TEST_PUNCH:
-        rc = blob_punch(&r->blob, t->offset, t->len);
-        break;
-    default:
-        return EINVAL;
-    }
-    return rc ? errno : 0;
+    return c->kind->blob(gpu, c, blob_id, len, blob);
 }
 
 uint32_t gpu_context_submit(struct gpu *gpu, struct gpu_context *c,
                             const struct virtqueue_chain *chain,
                             uint64_t offset, uint32_t len)
 {
-    struct gpu_test_command t;
-    int err;
-
-    if (c->capset != GPU_TEST_CAPSET || len % sizeof(t))
+    if (!c->kind)
         return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
-    for (; len; len -= sizeof(t), offset += sizeof(t)) {
-        if (virtqueue_read(chain, &gpu->mem, offset, &t, sizeof(t)) !=
-            sizeof(t))
-            return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
-        err = execute(gpu, c - gpu->contexts, &t);
-        if (err)
-            return response(err);
-    }
-    return VIRTIO_GPU_RESP_OK_NODATA;
+    return c->kind->submit(gpu, c, chain, offset, len);
 }

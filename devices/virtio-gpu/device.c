@@ -85,7 +85,7 @@ static int plug(struct gpu_device *dev)
 
     gpu_init(&dev->gpu, &c->gpu, &mem, lent_bar_span(dev->region), message,
              dev);
-    kind = gpu_kind(&dev->gpu);
+    kind = gpu_kind();
     dev->fn = pci_function_add(ioreq_server_bus(dev->server), c->slot, &ident);
     if (!dev->fn)
         return -1;

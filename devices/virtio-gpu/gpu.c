@@ -25,7 +25,9 @@ void gpu_reset(struct gpu *gpu)
     for (unsigned i = 0; i < GPU_BUCKETS; i++)
         while (gpu->buckets[i])
             gpu_resource_free(gpu, gpu->buckets[i]);
-    memset(gpu->contexts, 0, sizeof(gpu->contexts));
+    for (unsigned i = 0; i < GPU_MAX_CONTEXTS; i++)
+        if (gpu->contexts[i].id)
+            gpu_context_free(gpu, &gpu->contexts[i]);
     memset(gpu->scanouts, 0, sizeof(gpu->scanouts));
 }
 
@@ -81,17 +83,16 @@ static void reset(void *opaque)
     gpu_reset(opaque);
 }
 
-struct virtio_kind gpu_kind(const struct gpu *gpu)
+struct virtio_kind gpu_kind(void)
 {
-    uint64_t features = 1u << VIRTIO_GPU_F_EDID |
-                        1u << VIRTIO_GPU_F_RESOURCE_BLOB;
-
-    /* "3D" is what Linux wants to see before it has contexts; no command of
-     * OpenGL goes with it. */
-    if (gpu_capsets(gpu))
-        features |= 1u << VIRTIO_GPU_F_VIRGL | 1u << VIRTIO_GPU_F_CONTEXT_INIT;
     return (struct virtio_kind){
-        .id = VIRTIO_ID_GPU, .features = features, .queues = 2,
+        .id = VIRTIO_ID_GPU,
+        /* VIRGL, "3D", is what Linux wants to see before it has contexts; no
+         * command of OpenGL goes with it. */
+        .features = 1u << VIRTIO_GPU_F_EDID | 1u << VIRTIO_GPU_F_VIRGL |
+                    1u << VIRTIO_GPU_F_RESOURCE_BLOB |
+                    1u << VIRTIO_GPU_F_CONTEXT_INIT,
+        .queues = 2,
         .queue_size = QUEUE_SIZE,
         .config_size = sizeof(struct virtio_gpu_config),
         .config_read = config_read, .config_write = config_write,

@@ -50,7 +50,8 @@ struct gpu_resource {
 
 struct gpu_context {
     uint32_t id;                /* 0: free */
-    uint32_t capset;            /* 0: none */
+    const struct context_kind *kind;    /* context.h; NULL: no capset */
+    void *state;                /* the kind's */
 };
 
 /* What a display shows */
@@ -90,7 +91,7 @@ void gpu_init(struct gpu *gpu, const struct gpu_config *config,
 void gpu_reset(struct gpu *gpu);
 
 /* As a device of virtio; its opaque is the gpu. */
-struct virtio_kind gpu_kind(const struct gpu *gpu);
+struct virtio_kind gpu_kind(void);
 
 void gpu_message(struct gpu *gpu, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));

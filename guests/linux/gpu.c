@@ -21,9 +21,11 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 #include <drm/drm.h>
+#include <drm/drm_fourcc.h>
 #include <drm/drm_mode.h>
 #include <drm/virtgpu_drm.h>
 
+#include "../../devices/virtio-gpu/cross_domain.h"
 #include "../../devices/virtio-gpu/test.h"
 
 #define MODULES	"/modules"
@@ -103,9 +105,9 @@ static int device_open(const char *name)
 
 /* ---- blobs ---- */
 
-static int context_open(void)
+static int context_of(unsigned capset)
 {
-	struct drm_virtgpu_context_set_param p = { VIRTGPU_CONTEXT_PARAM_CAPSET_ID, GPU_TEST_CAPSET };
+	struct drm_virtgpu_context_set_param p = { VIRTGPU_CONTEXT_PARAM_CAPSET_ID, capset };
 	struct drm_virtgpu_context_init c = { .num_params = 1, .ctx_set_params = (uintptr_t)&p };
 	int fd = device_open("renderD128");
 
@@ -114,6 +116,11 @@ static int context_open(void)
 		return -1;
 	}
 	return fd;
+}
+
+static int context_open(void)
+{
+	return context_of(GPU_TEST_CAPSET);
 }
 
 struct blob {
@@ -133,10 +140,10 @@ static void blob_close(struct blob *b)
 }
 
 /* 0 or a negative errno */
-static int blob_open(struct blob *b, int fd, unsigned kind, size_t size)
+static int any_blob(struct blob *b, int fd, unsigned memory, unsigned kind, size_t size)
 {
 	struct drm_virtgpu_resource_create_blob c = {
-		.blob_mem = VIRTGPU_BLOB_MEM_HOST3D, .blob_flags = VIRTGPU_BLOB_FLAG_USE_MAPPABLE, .size = size, .blob_id = kind,
+		.blob_mem = memory, .blob_flags = VIRTGPU_BLOB_FLAG_USE_MAPPABLE, .size = size, .blob_id = kind,
 	};
 	struct drm_virtgpu_map map;
 	int err;
@@ -158,23 +165,42 @@ static int blob_open(struct blob *b, int fd, unsigned kind, size_t size)
 	return -err;
 }
 
-/* Has the device do something with a part of a blob, ... */
-static int say(struct blob *b, unsigned verb, uint64_t offset, uint64_t len)
+static int blob_open(struct blob *b, int fd, unsigned kind, size_t size)
 {
-	struct gpu_test_command t = { verb, b->resource, offset, len };
+	return any_blob(b, fd, VIRTGPU_BLOB_MEM_HOST3D, kind, size);
+}
+
+/* Sends a command about a blob, ... */
+static int submit(struct blob *b, void *command, size_t len)
+{
 	struct drm_virtgpu_execbuffer e = {
-		.size = sizeof(t), .command = (uintptr_t)&t, .bo_handles = (uintptr_t)&b->handle, .num_bo_handles = 1,
+		.size = len, .command = (uintptr_t)command, .bo_handles = (uintptr_t)&b->handle, .num_bo_handles = 1,
 	};
 
 	return ioctl(b->fd, DRM_IOCTL_VIRTGPU_EXECBUFFER, &e) ? -errno : 0;
 }
 
-/* ... and waits until it has. */
-static int tell(struct blob *b, unsigned verb, uint64_t offset, uint64_t len)
+/* ... and waits until it has been executed. */
+static int submit_and_wait(struct blob *b, void *command, size_t len)
 {
 	struct drm_virtgpu_3d_wait w = { .handle = b->handle };
 
-	return say(b, verb, offset, len) || ioctl(b->fd, DRM_IOCTL_VIRTGPU_WAIT, &w) ? -errno : 0;
+	return submit(b, command, len) || ioctl(b->fd, DRM_IOCTL_VIRTGPU_WAIT, &w) ? -errno : 0;
+}
+
+/* Has the device do something with a part of a blob of a test context. */
+static int say(struct blob *b, unsigned verb, uint64_t offset, uint64_t len)
+{
+	struct gpu_test_command t = { verb, b->resource, offset, len };
+
+	return submit(b, &t, sizeof(t));
+}
+
+static int tell(struct blob *b, unsigned verb, uint64_t offset, uint64_t len)
+{
+	struct gpu_test_command t = { verb, b->resource, offset, len };
+
+	return submit_and_wait(b, &t, sizeof(t));
 }
 
 static void fill(struct blob *b, uint64_t seed)
@@ -244,6 +270,35 @@ static void read_only(void)
 	b.m[5 * WORDS] = 1;
 	check(b.m[5 * WORDS] == GPU_TEST_WORD + 5, "... and drops what is written");
 	blob_close(&b);
+	close(fd);
+}
+
+/* As a program that allocates buffers for images (minigbm) does it, by the cross-domain protocol */
+static void image(void)
+{
+	struct cross_domain_init init = { .h = { .command = CROSS_DOMAIN_INIT, .len = sizeof(init) } };
+	struct cross_domain_query query = { .h = { .command = CROSS_DOMAIN_REQUIREMENTS, .len = sizeof(query) },
+					    .width = 300, .height = 200, .format = DRM_FORMAT_XRGB8888 };
+	struct cross_domain_answer a = { 0 };
+	struct blob ring, b;
+	int fd = context_of(CROSS_DOMAIN_CAPSET), err;
+
+	if (!check(fd >= 0 && !any_blob(&ring, fd, VIRTGPU_BLOB_MEM_GUEST, 0, PAGE), "cross-domain: a blob of the guest's own"))
+		return;
+	init.query_resource = ring.resource;
+	err = submit(&ring, &init, sizeof(init));
+	if (!err)
+		err = submit_and_wait(&ring, &query, sizeof(query));
+	memcpy(&a, (void *)ring.m, sizeof(a));
+	if (!check(!err && a.strides[0] == 1216 && a.size == 245760, "... an image of 300 x 200: %u bytes a line, %llu in all (%d)",
+		   a.strides[0], (unsigned long long)a.size, err))
+		return;
+	if (check(!blob_open(&b, fd, a.blob_id, a.size), "... its memory")) {
+		fill(&b, 77);
+		check(!wrong(&b, 77, 0, 0), "... that can be used");
+		blob_close(&b);
+	}
+	blob_close(&ring);
 	close(fd);
 }
 
@@ -533,6 +588,7 @@ int main(void)
 		one_kind(GPU_TEST_HUGETLB, "hugetlb", false, true);
 	one_kind(GPU_TEST_UDMABUF, "udmabuf", false, false);
 	read_only();
+	image();
 	refused();
 	stress(asked("xenlend.short") ? 10 : 40);
 	warm();
