@@ -12,6 +12,9 @@
 #include "keeper.h"
 #include "text.h"
 
+#define N(array) (sizeof(array) / sizeof((array)[0]))
+
+static const int passed[] = { SIGTERM, SIGINT, SIGHUP, SIGUSR1 };
 static pid_t device;
 
 static void pass_on(int sig)
@@ -38,17 +41,16 @@ static int ended(pid_t child)
 }
 
 static void keep(struct xentoollog_logger *logger, uint32_t domid, int from,
-                 int to)
+                 int to, const sigset_t *mask)
 {
     struct sigaction sa = { .sa_handler = pass_on };
     unsigned server;
     int status, ready;
     ssize_t n;
 
-    sigaction(SIGTERM, &sa, NULL);
-    sigaction(SIGINT, &sa, NULL);
-    sigaction(SIGHUP, &sa, NULL);
-    sigaction(SIGUSR1, &sa, NULL);
+    for (unsigned i = 0; i < N(passed); i++)
+        sigaction(passed[i], &sa, NULL);
+    sigprocmask(SIG_SETMASK, mask, NULL);
     do
         n = read(from, &server, sizeof(server));
     while (n < 0 && errno == EINTR);
@@ -73,6 +75,7 @@ int keeper_fork(struct xentoollog_logger *logger, uint32_t domid,
 {
     int fds[2], out[2] = { -1, -1 }, status;
     pid_t child, keeper = 0;
+    sigset_t set, mask;
     char c;
 
     if (background) {
@@ -90,13 +93,19 @@ int keeper_fork(struct xentoollog_logger *logger, uint32_t domid,
         setsid();
     }
     keeper = getpid();
+    /* A signal that comes before there is somebody to pass it on to waits. */
+    sigemptyset(&set);
+    for (unsigned i = 0; i < N(passed); i++)
+        sigaddset(&set, passed[i]);
+    sigprocmask(SIG_BLOCK, &set, &mask);
     if (pipe2(fds, O_CLOEXEC) || (child = fork()) < 0)
         fail("starting the device");
     if (child) {
         device = child;
         close(fds[1]);
-        keep(logger, domid, fds[0], out[1]);
+        keep(logger, domid, fds[0], out[1], &mask);
     }
+    sigprocmask(SIG_SETMASK, &mask, NULL);
     close(fds[0]);
     if (out[1] >= 0)
         close(out[1]);
