@@ -168,7 +168,8 @@ static int parse(int argc, char **argv, struct options *o)
     return 0;
 }
 
-static void screenshot(struct gpu_device *dev, int fd)
+/* At the end there may be nothing any more that is shown. */
+static void screenshot(struct gpu_device *dev, int fd, bool end)
 {
     unsigned width, height;
     uint32_t *pixels;
@@ -176,6 +177,8 @@ static void screenshot(struct gpu_device *dev, int fd)
     if (fd < 0)
         return;
     pixels = gpu_picture(gpu_device_gpu(dev), 0, &width, &height);
+    if (!pixels && end && errno == ENODATA)
+        return;
     if (!pixels || picture_put(fd, pixels, width, height))
         say(errno, "the screenshot");
     free(pixels);
@@ -197,7 +200,7 @@ static int serve(struct gpu_device *dev, int signals, int picture)
         if (p[0].revents && read(signals, &info, sizeof(info)) > 0) {
             if (info.ssi_signo != SIGUSR1)
                 return 0;
-            screenshot(dev, picture);
+            screenshot(dev, picture, false);
         }
         r = gpu_device_dispatch(dev);
         if (r > 0) {
@@ -247,7 +250,7 @@ static int run(const struct options *o, xentoollog_logger *logger, int ready,
         goto out;
     }
     rc = serve(dev, signals, picture);
-    screenshot(dev, picture);
+    screenshot(dev, picture, true);
     say(0, "%llu commands, %llu of them with an error",
         (unsigned long long)gpu_device_gpu(dev)->commands,
         (unsigned long long)gpu_device_gpu(dev)->errors);

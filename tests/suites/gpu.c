@@ -20,7 +20,7 @@ static uint32_t domid;
 static pid_t device;
 static bool huge;		/* there are huge pages */
 static bool pressure;		/* pages are taken away meanwhile */
-static char text[65536];	/* of the console, all that is not ours */
+static char text[65536];	/* of the console: all that is not ours */
 static size_t text_len;
 static unsigned picture_w, picture_h;
 static uint64_t picture_sum;
@@ -149,7 +149,7 @@ static bool guest_start(unsigned vcpus, const char *extra)
 	f = fopen("/tmp/xl-gpu.cfg", "w");
 	fprintf(f, "name = \"" NAME "\"\ntype = \"pvh\"\nmemory = 160\nvcpus = %u\nkernel = \"/xenlend/guests/linux/vmlinuz\"\n"
 		   "ramdisk = \"/tmp/xl-gpu.initrd\"\n"
-		   "extra = \"console=hvc0 quiet pci=noacpi,noearly vt.global_cursor_default=0 xenlend.guest=gpu %s\"\non_poweroff = \"destroy\"\non_crash = \"destroy\"\n",
+		   "extra = \"console=hvc0 loglevel=1 pci=noacpi,noearly vt.global_cursor_default=0 xenlend.guest=gpu %s\"\non_poweroff = \"destroy\"\non_crash = \"destroy\"\n",
 		vcpus, extra);
 	fclose(f);
 	if (!eq(sh("cat /xenlend/guests/linux/initrd /xenlend/guests/linux/modules.cpio > /tmp/xl-gpu.initrd && xl create -p /tmp/xl-gpu.cfg >" LOG " 2>&1"),
