@@ -21,7 +21,7 @@
 #define SERVER  5u
 #define DOMID   17u
 
-struct note { enum { RUNS, BURIED, SIGNALLED } what; unsigned number; };
+struct note { enum { RUNS, BURIED, SIGNALLED, REFUSED } what; unsigned number; };
 static int notes[2];
 
 static void leave_note(int what, unsigned number)
@@ -43,24 +43,33 @@ static volatile sig_atomic_t got;
 static void on_signal(int sig) { got = sig; }
 
 /* The device: what it does once it is ready, or instead */
-enum end { EXITS, FAILS_FIRST, DIES, DIES_FIRST, WAITS };
+enum end { EXITS, FAILS_FIRST, DIES, DIES_FIRST, WAITS, ALONE };
 
 static void device(int ready, enum end end)
 {
     struct sigaction sa = { .sa_handler = on_signal };
+    pid_t keeper = getppid();
     int n;
 
     if (end == FAILS_FIRST)
         _exit(7);
     if (end == DIES_FIRST)
         raise(SIGKILL);
-    if (end == WAITS) {     /* before it may be told something */
+    if (end == WAITS || end == ALONE) {     /* before it may be told something */
         sigaction(SIGUSR1, &sa, NULL);
         sigaction(SIGTERM, &sa, NULL);
     }
-    leave_note(RUNS, getpid());
+    if (end == ALONE) {
+        /* the keeper is killed first */
+        leave_note(RUNS, getpid());
+        while (getppid() == keeper)
+            nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
+        leave_note(REFUSED, keeper_ready(ready, SERVER) && errno == EPIPE);
+        _exit(0);
+    }
     if (keeper_ready(ready, SERVER))
         _exit(99);
+    leave_note(RUNS, getpid());
     if (end == DIES)
         raise(SIGKILL);
     if (end == WAITS) {
@@ -165,6 +174,13 @@ int main(void)
     ok(next().number == SIGTERM, "... the device is told to end");
     kill(n.number, SIGTERM);
     ok(next().number == SIGTERM && gone(n.number), "... which it does by itself");
+
+    pid = start(ALONE, false);
+    n = next();
+    kill(pid, SIGKILL);
+    status(pid);
+    n = next();
+    ok(n.what == REFUSED && n.number, "... and before it has said that it is there");
 
     pid = start(WAITS, true);
     eq(status(pid), 0, "in the background: the command ends when the device is there");

@@ -109,7 +109,9 @@ int keeper_fork(struct xentoollog_logger *logger, uint32_t domid,
     close(fds[0]);
     if (out[1] >= 0)
         close(out[1]);
-    /* And the other way round: without a keeper it ends while it can. */
+    /* And the other way round: without a keeper it ends while it can, which a
+     * signal for nobody listening to it any more would prevent. */
+    signal(SIGPIPE, SIG_IGN);
     if (prctl(PR_SET_PDEATHSIG, SIGTERM))
         fail("starting the device");
     if (getppid() != keeper)
