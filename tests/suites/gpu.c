@@ -291,9 +291,10 @@ static bool warm(void)
 
 	serial = window(&before);
 	ok(serial, "one window");
-	ok(before.faults_read + before.faults_write > 1000, "faults: %lu to read, %lu to write", (long)before.faults_read,
+	/* How many depends on how fast the guest is: each kind of memory has 256 pages, and one fault may bring 16 of them. */
+	ok(before.faults_read + before.faults_write > 100, "faults: %lu to read, %lu to write", (long)before.faults_read,
 	   (long)before.faults_write);
-	ok(before.revokes > 500, "pages were taken back: %lu", (long)before.revokes);
+	ok(before.revokes > 256, "pages were taken back: %lu", (long)before.revokes);
 	pressure = false;
 	guest_go();
 	if (!guest_until("hot", 120))
