@@ -503,6 +503,8 @@ static void counted(void)
 	}
 
 	set_around(opt.around);
+	/* Before anything is lent in vain: a window remembers that. */
+	counted_huge();
 	counted_place(LENDER_MEMFD, PRESENT);
 	quiet_touch(0);
 	counted_touch(30, one, 1);	/* 19 to 29 are others.c's */
@@ -532,7 +534,6 @@ static void counted(void)
 		counted_populate(17, PRESENT);
 		counted_populate(18, ABSENT);
 	}
-	counted_huge();
 }
 
 /* ------------------------------------------------------------------------ */
