@@ -57,7 +57,7 @@ struct suite {
 	X(huge, 300, DRIVER | BOTH) \
 	X(nomem, 300, LONG) \
 	X(iommu, 120, PV_ONLY | LONG) \
-	X(dma, 120, PV_ONLY | LONG) \
+	X(dma, 120, LONG) \
 	X(race, 300, DOMU) \
 	X(stale, 400, 0) \
 	X(counter, 400, LONG) \
