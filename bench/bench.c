@@ -493,6 +493,8 @@ static void counted(void)
 	counted_touch(6, n, 1);
 	counted_place(LENDER_MEMFD, ABSENT);
 	counted_touch(7, n, 1);
+	/* Before anything is lent in vain: a window remembers that. */
+	counted_huge();
 	if (backend.around) {
 		set_around(16);
 		counted_place(LENDER_MEMFD, PRESENT);
@@ -503,8 +505,6 @@ static void counted(void)
 	}
 
 	set_around(opt.around);
-	/* Before anything is lent in vain: a window remembers that. */
-	counted_huge();
 	counted_place(LENDER_MEMFD, PRESENT);
 	quiet_touch(0);
 	counted_touch(30, one, 1);	/* 19 to 29 are others.c's */
