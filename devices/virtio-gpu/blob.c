@@ -15,9 +15,10 @@
 
 #define HUGE ((uint64_t)2 << 20)
 
-static int writable(uint64_t len, const char *name, unsigned flags)
+/* Gives a new file its size; takes what open() has returned. */
+static int sized(int fd, uint64_t len)
 {
-    int fd = memfd_create(name, MFD_CLOEXEC | flags), err;
+    int err;
 
     if (fd >= 0 && ftruncate(fd, len)) {
         err = errno;
@@ -28,22 +29,18 @@ static int writable(uint64_t len, const char *name, unsigned flags)
     return fd;
 }
 
+static int writable(uint64_t len, const char *name, unsigned flags)
+{
+    return sized(memfd_create(name, MFD_CLOEXEC | flags), len);
+}
+
 static int in_folder(uint64_t len, const char *dir)
 {
-    int fd, err;
-
     if (!dir) {
         errno = ENOENT;
         return -1;
     }
-    fd = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-    if (fd >= 0 && ftruncate(fd, len)) {
-        err = errno;
-        close(fd);
-        errno = err;
-        return -1;
-    }
-    return fd;
+    return sized(open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600), len);
 }
 
 /* Page n starts with a word of its own. */

@@ -36,7 +36,7 @@ static const unsigned short mapping[] = { SYS_mmap, SYS_mprotect };
 
 int filter_install(bool files)
 {
-    struct sock_filter code[2 * (N(allowed) + 1) + 4 * N(mapping) + 8];
+    struct sock_filter code[2 * (N(allowed) + 1) + 5 * N(mapping) + 8];
     struct sock_fprog prog = { .filter = code };
     unsigned n = 0;
 
@@ -57,6 +57,7 @@ int filter_install(bool files)
         RETURN(SECCOMP_RET_ALLOW);
     }
     for (unsigned i = 0; i < N(mapping); i++) {
+        LOAD(nr);               /* the last one has loaded something else */
         ADD(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, mapping[i], 0, 3));
         LOAD(args[2]);          /* its lower half; prot of both calls */
         ADD(BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, PROT_EXEC, 1, 0));

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <errno.h>
 #include <fcntl.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,6 +34,17 @@ double now(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &t);
 	return t.tv_sec + t.tv_nsec / 1e9;
+}
+
+int shell(const char *fmt, ...)
+{
+	char cmd[600];
+	va_list va;
+
+	va_start(va, fmt);
+	vsnprintf(cmd, sizeof(cmd), fmt, va);
+	va_end(va);
+	return system(cmd);
 }
 
 static void cleanup(void)

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* See hvm.h. */
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,18 +16,6 @@ bool hvm_wanted(const struct guest_options *o)
 {
 	/* what xl would not do, or not so, is done by hand */
 	return o->hvm || (guests_hvm && !o->domid && !o->iommu && !o->pv && !o->empty && !o->nested && !o->altp2m && !o->no_xenstore);
-}
-
-static int sh(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
-static int sh(const char *fmt, ...)
-{
-	char cmd[400];
-	va_list va;
-
-	va_start(va, fmt);
-	vsnprintf(cmd, sizeof(cmd), fmt, va);
-	va_end(va);
-	return system(cmd);
 }
 
 pid_t guest_qemu(uint32_t domid)
@@ -77,7 +64,7 @@ int hvm_build(const struct guest_options *o, uint32_t *domid)
 	if (fclose(f))
 		return -errno;
 	at("xl create of an HVM guest");
-	rc = sh("xl create -e -p %s >%s 2>&1 </dev/null", cfg, log);
+	rc = shell("xl create -e -p %s >%s 2>&1 </dev/null", cfg, log);
 	if (!rc) {
 		f = NULL;
 		snprintf(line, sizeof(line), "xl domid %s", name);
@@ -93,7 +80,7 @@ int hvm_build(const struct guest_options *o, uint32_t *domid)
 			note("%.*s", (int)strcspn(line, "\n"), line);
 		if (f)
 			fclose(f);
-		rc = sh("sed 's/^/# /' /var/log/xen/qemu-dm-%s.log", name);
+		rc = shell("sed 's/^/# /' /var/log/xen/qemu-dm-%s.log", name);
 		rc = -EIO;
 	}
 	unlink(cfg);
@@ -103,5 +90,5 @@ int hvm_build(const struct guest_options *o, uint32_t *domid)
 
 int hvm_destroy(uint32_t domid)
 {
-	return sh("xl destroy %u >/dev/null 2>&1 </dev/null", domid) ? -EIO : 0;
+	return shell("xl destroy %u >/dev/null 2>&1 </dev/null", domid) ? -EIO : 0;
 }

@@ -102,7 +102,6 @@ fail:
 	return rc;
 }
 
-
 static int target(uint32_t of, uint32_t domid, bool add)
 {
 	struct xen_domctl *c = xencall_alloc_buffer(xcall, sizeof(*c));

@@ -25,18 +25,6 @@ static size_t text_len;
 static unsigned picture_w, picture_h;
 static uint64_t picture_sum;
 
-static int sh(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
-static int sh(const char *fmt, ...)
-{
-	char cmd[600];
-	va_list va;
-
-	va_start(va, fmt);
-	vsnprintf(cmd, sizeof(cmd), fmt, va);
-	va_end(va);
-	return system(cmd);
-}
-
 static void take_away(void)
 {
 	static unsigned n;
@@ -57,7 +45,7 @@ static void show_logs(void)
 
 	while ((line = strsep(&p, "\n")))
 		printf("# guest: %s\n", line);
-	if (sh("sed 's/^/# device: /' " LOG " >&2; sed 's/^/# device: /' " LOG))
+	if (shell("sed 's/^/# device: /' " LOG " >&2; sed 's/^/# device: /' " LOG))
 		return;
 }
 
@@ -65,7 +53,7 @@ static void show_logs(void)
 
 static bool logged(const char *want)
 {
-	return !sh("grep -q '%s' " LOG, want);
+	return !shell("grep -q '%s' " LOG, want);
 }
 
 static bool device_start(void)
@@ -81,7 +69,7 @@ static bool device_start(void)
 		fd = open(LOG, O_WRONLY | O_CREAT | O_APPEND, 0600);
 		dup2(fd, 1);
 		dup2(fd, 2);
-		if (sh("echo %u > " CGROUP "/cgroup.procs", getpid()))
+		if (shell("echo %u > " CGROUP "/cgroup.procs", getpid()))
 			fprintf(stderr, "no cgroup\n");
 		execlp("xenlend-gpu", "xenlend-gpu", "--domain", number, "--size", "64M", "--test=" FILES, "--display", "640x480",
 		       "--screenshot", PICTURE, NULL);
@@ -152,7 +140,7 @@ static bool guest_start(unsigned vcpus, const char *extra)
 		   "extra = \"console=hvc0 loglevel=1 pci=noacpi,noearly vt.global_cursor_default=0 xenlend.guest=gpu %s\"\non_poweroff = \"destroy\"\non_crash = \"destroy\"\n",
 		vcpus, extra);
 	fclose(f);
-	if (!eq(sh("cat /xenlend/guests/linux/initrd /xenlend/guests/linux/modules.cpio > /tmp/xl-gpu.initrd && xl create -p /tmp/xl-gpu.cfg >" LOG " 2>&1"),
+	if (!eq(shell("cat /xenlend/guests/linux/initrd /xenlend/guests/linux/modules.cpio > /tmp/xl-gpu.initrd && xl create -p /tmp/xl-gpu.cfg >" LOG " 2>&1"),
 		0, "xl create of a paused Linux guest")) {
 		show_logs();
 		return false;
@@ -280,7 +268,7 @@ static void picture(void)
 	       image.width, image.height))
 		eqx(checksum(p, (size_t)image.width * image.height), picture_sum, "... which is that picture, all pixels of it");
 	free(p);
-	if (sh("cp " PICTURE " /results/gpu.png"))
+	if (shell("cp " PICTURE " /results/gpu.png"))
 		note("no copy of it");
 }
 
@@ -354,7 +342,7 @@ static void run(unsigned vcpus, const char *extra, bool kills, bool destroys)
 		goto out;
 	}
 	ok(logged("handles are for domain"), "it has given up privileges");
-	eq(sh("xl unpause " NAME), 0, "the guest starts");
+	eq(shell("xl unpause " NAME), 0, "the guest starts");
 	if (!guest_until("start", 300))
 		goto out;
 	pressure = true;
@@ -368,8 +356,8 @@ static void run(unsigned vcpus, const char *extra, bool kills, bool destroys)
 	pressure = false;
 	at("the end");
 	if (destroys)
-		eq(sh("xl destroy " NAME), 0, "the guest is destroyed while it is busy");
-	for (i = 0; i < 600 && !sh("xl domid " NAME " >/dev/null 2>&1"); i++)
+		eq(shell("xl destroy " NAME), 0, "the guest is destroyed while it is busy");
+	for (i = 0; i < 600 && !shell("xl domid " NAME " >/dev/null 2>&1"); i++)
 		usleep(100000);
 	ok(i < 600, "the guest is gone");
 	eq(device_ended(), 0, "the device ends with the guest");
@@ -386,21 +374,21 @@ out:
 		usleep(500000);
 		kill(device, SIGKILL);
 	}
-	if (sh("sed 's/^/# device: /' " LOG "; xl destroy " NAME " 2>/dev/null"))
+	if (shell("sed 's/^/# device: /' " LOG "; xl destroy " NAME " 2>/dev/null"))
 		return;
 }
 
 void suite_gpu(void)
 {
 	xen_open();
-	eq(sh("mkdir -p -m 777 " FILES "; chmod 777 " FILES "; echo +memory > /sys/fs/cgroup/cgroup.subtree_control; mkdir -p " CGROUP), 0, "folders");
-	huge = !access("/proc/sys/vm/nr_hugepages", F_OK) && !sh("echo 4 > /proc/sys/vm/nr_hugepages");
+	eq(shell("mkdir -p -m 777 " FILES "; chmod 777 " FILES "; echo +memory > /sys/fs/cgroup/cgroup.subtree_control; mkdir -p " CGROUP), 0, "folders");
+	huge = !access("/proc/sys/vm/nr_hugepages", F_OK) && !shell("echo 4 > /proc/sys/vm/nr_hugepages");
 	if (!huge)
 		skip("a blob of hugetlb", "this dom0 has no huge pages");
 	run(2, "xenlend.kill", true, false);
 	run(1, "xenlend.short xenlend.destroy", false, true);
-	if (huge && sh("echo 0 > /proc/sys/vm/nr_hugepages"))
+	if (huge && shell("echo 0 > /proc/sys/vm/nr_hugepages"))
 		note("huge pages stay");
-	if (sh("rm -rf " FILES " /tmp/xl-gpu.*; rmdir " CGROUP))
+	if (shell("rm -rf " FILES " /tmp/xl-gpu.*; rmdir " CGROUP))
 		note("something stays");
 }

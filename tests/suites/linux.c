@@ -11,18 +11,6 @@
 
 static volatile uint64_t *m;
 
-static int sh(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
-static int sh(const char *fmt, ...)
-{
-	char cmd[600];
-	va_list va;
-
-	va_start(va, fmt);
-	vsnprintf(cmd, sizeof(cmd), fmt, va);
-	va_end(va);
-	return system(cmd);
-}
-
 static bool wait_word(unsigned word, uint64_t least, unsigned seconds)
 {
 	double end = now() + seconds;
@@ -56,22 +44,22 @@ void suite_linux(void)
 	if (guests_hvm)
 		fprintf(f, "vga = \"none\"\nvideoram = 0\nvnc = 0\nusb = 0\nserial = \"file:" SERIAL "\"\n");
 	fclose(f);
-	rc = sh("xl create -p /tmp/xl-linux.cfg >/tmp/xl-linux.log 2>&1");
+	rc = shell("xl create -p /tmp/xl-linux.cfg >/tmp/xl-linux.log 2>&1");
 	if (!eq(rc, 0, "xl create of a paused Linux guest")) {
-		rc = sh("sed 's/^/# /' /tmp/xl-linux.log");
+		rc = shell("sed 's/^/# /' /tmp/xl-linux.log");
 		return;
 	}
-	rc = sh("echo +memory > /sys/fs/cgroup/cgroup.subtree_control; mkdir -p /sys/fs/cgroup/xllinux; xenlend-ivshmem --domain $(xl domid xltest-linux) --slot %u --size %luK --place 0:%luK:%s >/tmp/xl-ivshmem.log 2>&1 & "
+	rc = shell("echo +memory > /sys/fs/cgroup/cgroup.subtree_control; mkdir -p /sys/fs/cgroup/xllinux; xenlend-ivshmem --domain $(xl domid xltest-linux) --slot %u --size %luK --place 0:%luK:%s >/tmp/xl-ivshmem.log 2>&1 & "
 		"p=$!; echo $p > /tmp/xl-ivshmem.pid; echo $p > /sys/fs/cgroup/xllinux/cgroup.procs; for i in $(seq 100); do xenlend list 2>/dev/null | grep -q . && break; sleep 0.1; done; sleep 1; kill -0 $p",
 		guests_hvm ? 5 : 1, PAGES * PAGE / 1024, PAGES * PAGE / 1024, FILENAME);
 	if (!eq(rc, 0, "xenlend-ivshmem runs")) {
-		rc = sh("sed 's/^/# /' /tmp/xl-ivshmem.log; xl destroy xltest-linux");
+		rc = shell("sed 's/^/# /' /tmp/xl-ivshmem.log; xl destroy xltest-linux");
 		return;
 	}
-	eq(sh("xl unpause xltest-linux"), 0, "the guest starts");
+	eq(shell("xl unpause xltest-linux"), 0, "the guest starts");
 	rc = wait_word(0, 1, 240);
 	if (!ok(rc, "its program has mapped resource2 of the device")) {
-		rc = sh("tail -n 20 " SERIAL " 2>/dev/null | sed 's/^/# /'; xl console xltest-linux </dev/null 2>&1 | head -50 & sleep 2; sed 's/^/# /' /tmp/xl-ivshmem.log; xl dmesg | tail -5; xl list; xl destroy xltest-linux");
+		rc = shell("tail -n 20 " SERIAL " 2>/dev/null | sed 's/^/# /'; xl console xltest-linux </dev/null 2>&1 | head -50 & sleep 2; sed 's/^/# /' /tmp/xl-ivshmem.log; xl dmesg | tail -5; xl list; xl destroy xltest-linux");
 		return;
 	}
 	ok(wait_word(4, 2, 240), "it goes over the memory again and again");
@@ -81,7 +69,7 @@ void suite_linux(void)
 		__atomic_fetch_add(&m[2], 1, __ATOMIC_SEQ_CST);
 		mine++;
 		switch (i & 3) {
-		case 0: rc = sh("echo 1M > /sys/fs/cgroup/xllinux/memory.reclaim 2>/dev/null"); break;
+		case 0: rc = shell("echo 1M > /sys/fs/cgroup/xllinux/memory.reclaim 2>/dev/null"); break;
 		case 1: f = fopen("/proc/sys/vm/compact_memory", "w"); if (f) { fprintf(f, "1\n"); fclose(f); } break;
 		case 2: f = fopen("/proc/sys/vm/drop_caches", "w"); if (f) { fprintf(f, "1\n"); fclose(f); } break;
 		case 3: madvise((void *)m, PAGES * PAGE, 21 /* MADV_PAGEOUT */); break;
@@ -94,11 +82,11 @@ void suite_linux(void)
 	{
 		uint64_t before;
 
-		rc = sh("timeout 120 xl save xltest-linux /dev/null >/tmp/xl-save.log 2>&1");
+		rc = shell("timeout 120 xl save xltest-linux /dev/null >/tmp/xl-save.log 2>&1");
 		ok(rc, "a guest with a window cannot be saved");
-		eq(sh("grep -qiE 'busy|failed|error' /tmp/xl-save.log"), 0, "... and xl says so");
-		rc = sh("grep -iE 'busy|lent|error' /tmp/xl-save.log | head -4 | cut -c1-160 | sed 's/^/# /'");
-		eq(sh("xl domid xltest-linux >/dev/null"), 0, "... it is still there");
+		eq(shell("grep -qiE 'busy|failed|error' /tmp/xl-save.log"), 0, "... and xl says so");
+		rc = shell("grep -iE 'busy|lent|error' /tmp/xl-save.log | head -4 | cut -c1-160 | sed 's/^/# /'");
+		eq(shell("xl domid xltest-linux >/dev/null"), 0, "... it is still there");
 		before = m[4];
 		ok(wait_word(4, before + 2, 120), "... and goes on over its memory (%lu passes)", (long)m[4]);
 	}
@@ -121,14 +109,14 @@ void suite_linux(void)
 	ok(m[6] && m[7] && (guests_hvm ? m[6] < 1UL << 32 && m[7] < 1UL << 32 : m[6] != m[7]), "... the BAR was at %#lx and is at %#lx",
 	   (long)m[6], (long)m[7]);
 	eq(m[2], m[3] + mine, "no LOCKed add of guest (%lu) or lender (%lu) was lost", (long)m[3], (long)mine);
-	for (i = 0; i < 300 && !sh("xl domid xltest-linux >/dev/null 2>&1"); i++)
+	for (i = 0; i < 300 && !shell("xl domid xltest-linux >/dev/null 2>&1"); i++)
 		usleep(100000);
 	ok(i < 300, "the guest shuts down and is gone");
-	rc = sh("for i in $(seq 100); do kill -0 $(cat /tmp/xl-ivshmem.pid) 2>/dev/null || exit 0; sleep 0.1; done; exit 1");
+	rc = shell("for i in $(seq 100); do kill -0 $(cat /tmp/xl-ivshmem.pid) 2>/dev/null || exit 0; sleep 0.1; done; exit 1");
 	eq(rc, 0, "the device model ends with the guest");
 	if (rc)
-		rc = sh("kill -9 $(cat /tmp/xl-ivshmem.pid)");
-	rc = sh("xl destroy xltest-linux 2>/dev/null; rm -f %s; rmdir /sys/fs/cgroup/xllinux", FILENAME);
+		rc = shell("kill -9 $(cat /tmp/xl-ivshmem.pid)");
+	rc = shell("xl destroy xltest-linux 2>/dev/null; rm -f %s; rmdir /sys/fs/cgroup/xllinux", FILENAME);
 	munmap((void *)m, PAGES * PAGE);
 	close(fd);
 }
