@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <xenlend.h>
+
 #include "size.h"
 #include "text.h"
 
@@ -69,6 +71,29 @@ int parse_seconds(const char *text, double *seconds)
 
     *seconds = strtod(text, &end);
     return end == text || *end || !isfinite(*seconds) || *seconds < 0.001 || *seconds > 86400 ? -1 : 0;
+}
+
+static const char *const policies[] = {
+    [XENLEND_POLICY_ONES] = "ones",
+    [XENLEND_POLICY_FAULT] = "fault",
+    [XENLEND_POLICY_CRASH] = "crash",
+    [XENLEND_POLICY_HOLD] = "hold",
+};
+#define NR_POLICIES (sizeof(policies) / sizeof(policies[0]))
+
+int parse_policy(const char *text, unsigned *policy)
+{
+    for (unsigned i = 0; i < NR_POLICIES; i++)
+        if (!strcmp(text, policies[i])) {
+            *policy = i;
+            return 0;
+        }
+    return -1;
+}
+
+const char *policy_name(unsigned policy)
+{
+    return policy < NR_POLICIES ? policies[policy] : "?";
 }
 
 static char *buffer(void)

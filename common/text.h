@@ -27,6 +27,12 @@ int parse_domain(const char *text, uint32_t *domid);
 /* Seconds as a decimal fraction, 1 ms to a day */
 int parse_seconds(const char *text, double *seconds);
 
+/* A policy of windows (XENLEND_POLICY_*) by its name: 0, or -1 if there is none
+ * of that name.  Its name, "?" if it has none.  All names, for a message. */
+int parse_policy(const char *text, unsigned *policy);
+const char *policy_name(unsigned policy);
+#define POLICIES "ones, fault, crash or hold"
+
 /* "4K", "1.5M": in one of a few buffers that take turns */
 const char *show_size(uint64_t bytes);
 /* "12us", "3.4ms" */

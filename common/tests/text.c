@@ -4,6 +4,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <xenlend.h>
+
 #include "text.h"
 #include "tap.h"
 
@@ -74,5 +76,15 @@ int main(void)
 
     ok(!strcmp(process_name(0), "-") && !strcmp(process_name(4000000000u), "-"), "no such process");
     ok(strcmp(process_name(getpid()), "-") != 0, "this process has a name");
+    unsigned p = 99;
+
+    ok(!parse_policy("ones", &p) && p == XENLEND_POLICY_ONES, "policy ones");
+    ok(!parse_policy("fault", &p) && p == XENLEND_POLICY_FAULT, "policy fault");
+    ok(!parse_policy("crash", &p) && p == XENLEND_POLICY_CRASH, "policy crash");
+    ok(!parse_policy("hold", &p) && p == XENLEND_POLICY_HOLD, "policy hold");
+    ok(parse_policy("", &p) && parse_policy("one", &p) && parse_policy("Ones", &p) && p == XENLEND_POLICY_HOLD,
+       "no policy: nothing changes");
+    shown(policy_name(XENLEND_POLICY_CRASH), "crash");
+    shown(policy_name(4), "?");
     return tap_end();
 }

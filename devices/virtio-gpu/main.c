@@ -128,17 +128,8 @@ static int parse(int argc, char **argv, struct options *o)
             o->screenshot = optarg;
             break;
         case POLICY_:
-            if (!strcmp(optarg, "ones"))
-                c->policy = XENLEND_POLICY_ONES;
-            else if (!strcmp(optarg, "fault"))
-                c->policy = XENLEND_POLICY_FAULT;
-            else if (!strcmp(optarg, "crash"))
-                c->policy = XENLEND_POLICY_CRASH;
-            else if (!strcmp(optarg, "hold"))
-                c->policy = XENLEND_POLICY_HOLD;
-            else
-                return usage_error("'%s' is no policy: ones, fault, crash or "
-                                   "hold", optarg);
+            if (parse_policy(optarg, &c->policy))
+                return usage_error("'%s' is no policy: " POLICIES, optarg);
             break;
         case TEST_:
             c->gpu.test = true;

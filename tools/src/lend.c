@@ -73,16 +73,8 @@ static int parse(int argc, char **argv, struct request *q)
             q->read_only = true;
             break;
         case OPT_POLICY:
-            if (!strcmp(optarg, "ones"))
-                q->policy = XENLEND_POLICY_ONES;
-            else if (!strcmp(optarg, "fault"))
-                q->policy = XENLEND_POLICY_FAULT;
-            else if (!strcmp(optarg, "crash"))
-                q->policy = XENLEND_POLICY_CRASH;
-            else if (!strcmp(optarg, "hold"))
-                q->policy = XENLEND_POLICY_HOLD;
-            else
-                return usage_error("'%s' is no policy: ones, fault, crash or hold", optarg);
+            if (parse_policy(optarg, &q->policy))
+                return usage_error("'%s' is no policy: " POLICIES, optarg);
             break;
         case OPT_WAIT:
             q->wait = true;

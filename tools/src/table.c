@@ -87,13 +87,6 @@ static int finish(struct libscols_table *t, int bad)
     return bad ? -1 : 0;
 }
 
-static const char *policy_name(unsigned policy)
-{
-    static const char *const names[] = { "ones", "fault", "crash", "hold" };
-
-    return policy < 4 ? names[policy] : "?";
-}
-
 int table_windows(FILE *f, const struct windows *ws)
 {
     static const struct column columns[] = {
