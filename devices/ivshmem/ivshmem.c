@@ -102,6 +102,11 @@ int ivshmem_start(struct ivshmem *dev)
     return ioreq_server_start(dev->server);
 }
 
+unsigned ivshmem_server(const struct ivshmem *dev)
+{
+    return ioreq_server_id(dev->server);
+}
+
 void ivshmem_close(struct ivshmem *dev)
 {
     if (!dev)

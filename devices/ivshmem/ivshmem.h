@@ -55,6 +55,9 @@ struct ivshmem *ivshmem_open(struct xentoollog_logger *logger,
                              const struct ivshmem_config *config);
 int ivshmem_start(struct ivshmem *dev);
 
+/* Of its ioreq server: Xen's name for it, see ioreq_server_bury(). */
+unsigned ivshmem_server(const struct ivshmem *dev);
+
 /* Unplugs it and unmaps the span. */
 void ivshmem_close(struct ivshmem *dev);
 

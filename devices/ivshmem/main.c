@@ -10,11 +10,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <xentoollog.h>
 
+#include "../pci/keeper.h"
 #include "ivshmem.h"
 #include "place.h"
 #include "refusal.h"
@@ -144,33 +144,6 @@ static int parse(int argc, char **argv, struct options *o)
     return 0;
 }
 
-/*
- * The child goes on; the parent waits until it is ready (or not) and says so
- * with its exit code.  Returns where the child writes a byte to say it.  The
- * memory is the child's: a window does not survive a fork.
- */
-static int detach(void)
-{
-    int fds[2], status;
-    pid_t child;
-    char c;
-
-    if (pipe2(fds, O_CLOEXEC) || (child = fork()) < 0) {
-        say(errno, "going into the background");
-        exit(1);
-    }
-    if (!child) {
-        close(fds[0]);
-        setsid();
-        return fds[1];
-    }
-    close(fds[1]);
-    if (read(fds[0], &c, 1) == 1)
-        exit(0);
-    waitpid(child, &status, 0);
-    exit(WIFEXITED(status) && WEXITSTATUS(status) ? WEXITSTATUS(status) : 1);
-}
-
 /* What cannot be lent now is when the guest asks for it. */
 static void populate(struct ivshmem *dev, const struct options *o)
 {
@@ -230,14 +203,20 @@ int main(int argc, char **argv)
     } };
     xentoollog_logger *logger;
     struct ivshmem *dev;
-    int rc, ready = -1, signals;
+    int rc, ready, signals;
     sigset_t set;
 
     rc = parse(argc, argv, &o);
     if (rc)
         return rc;
-    if (o.detach)
-        ready = detach();
+    logger = (xentoollog_logger *)
+        xtl_createlogger_stdiostream(stderr, XTL_PROGRESS, 0);
+    if (!logger) {
+        say(errno, "starting");
+        return 1;
+    }
+    /* The memory is the child's: a window does not survive a fork. */
+    ready = keeper_fork(logger, o.config.domid, o.detach);
 
     sigemptyset(&set);
     sigaddset(&set, SIGINT);
@@ -245,9 +224,7 @@ int main(int argc, char **argv)
     sigaddset(&set, SIGHUP);
     sigprocmask(SIG_BLOCK, &set, NULL);
     signals = signalfd(-1, &set, SFD_CLOEXEC);
-    logger = (xentoollog_logger *)
-        xtl_createlogger_stdiostream(stderr, XTL_PROGRESS, 0);
-    if (signals < 0 || !logger) {
+    if (signals < 0) {
         say(errno, "starting");
         return 1;
     }
@@ -277,10 +254,9 @@ int main(int argc, char **argv)
            "%#llx\n", o.config.domid, o.config.slot,
            (unsigned long long)o.config.address);
     fflush(stdout);
-    if (ready >= 0) {
-        if (write(ready, "", 1) != 1)
-            goto out;
-        close(ready);
+    if (keeper_ready(ready, ivshmem_server(dev))) {
+        say(errno, "starting");
+        goto out;
     }
     rc = serve(dev, signals);
 out:

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Unit tests of who is left when the GPU's process dies, with a stand-in for what cleans up in Xen: exit statuses, signals
+ * Unit tests of who is left when a device's process dies, with a stand-in for what cleans up in Xen: exit statuses, signals
  * that are passed on, the background.  TAP on stdout.
  */
 #define _GNU_SOURCE
@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #include "../pci/ioreq.h"
-#include "../virtio-gpu/keeper.h"
+#include "../pci/keeper.h"
 #include "tap.h"
 
 #define SERVER  5u

@@ -14,9 +14,9 @@
 
 #include <xentoollog.h>
 
+#include "../pci/keeper.h"
 #include "device.h"
 #include "drop.h"
-#include "keeper.h"
 #include "picture.h"
 #include "refusal.h"
 #include "text.h"

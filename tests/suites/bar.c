@@ -5,6 +5,7 @@
  * listening to anybody else.
  */
 #include "suites.h"
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <xenlend.h>
 
@@ -208,10 +209,65 @@ static void storm(void)
 	ok(guest_free(g), "the guest goes away");
 }
 
+/* The process that is the device: the only child of the one that was started, which waits for it. */
+static pid_t device_child(pid_t keeper)
+{
+	char path[64];
+	int pid = 0;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", keeper, keeper);
+	f = fopen(path, "r");
+	if (f && fscanf(f, "%d", &pid) != 1)
+		pid = 0;
+	if (f)
+		fclose(f);
+	return pid;
+}
+
+/* It dies while vCPUs wait for it. */
+static void killed(void)
+{
+	struct guest *g = guest_new(NULL);
+	pid_t pid = device_start(g), child = device_child(pid), other;
+	int status = -1, i;
+
+	at("killed");
+	gop(g, 0, GOP_FILL, HOME, SIZE, SEED);
+	ok(child > 1 && !kill(child, SIGSTOP), "the device's process is stopped");
+	gop_start(g, 0, GOP_CONFIG, FUNCTION, 0, 0);
+	gop_start(g, 1, GOP_CONFIG, FUNCTION | COMMAND, 0, 0);
+	ok(!gop_wait_for(g, 0, 2) && !gop_done(g, 1), "two vCPUs wait in an access to it");
+	kill(child, SIGKILL);
+	for (i = 0; i < 600 && waitpid(pid, &status, WNOHANG) != pid; i++)
+		usleep(100000);
+	ok(i < 600 && WIFEXITED(status) && WEXITSTATUS(status) == 1, "killed: the other one ends, with an error");
+	ok(logged("died of signal 9"), "... that it says");
+	if (!ok(gop_wait_for(g, 0, 30) && gop_wait_for(g, 1, 30), "... the vCPUs go on"))
+		die("a vCPU waits for a server that nobody serves");
+	eqx((uint32_t)gret(g, 0, 0), 0xffffffff, "... with ones");
+	eqx((uint32_t)gret(g, 1, 0), 0xffffffff, "... both");
+	eqx(get(g, 0), 0xffffffff, "there is no device any more");
+	eqx(g_read(g, HOME), ~0UL, "... nor its memory");
+	other = device_start(g);
+	eqx(get(g, 0), 0x11101af4, "a new one takes its place");
+	/* the other way round */
+	prctl(PR_SET_CHILD_SUBREAPER, 1);
+	child = device_child(other);
+	kill(other, SIGKILL);
+	waitpid(other, NULL, 0);
+	for (i = 0; i < 600 && waitpid(child, &status, WNOHANG) != child; i++)
+		usleep(100000);
+	ok(child > 1 && i < 600 && WIFEXITED(status) && !WEXITSTATUS(status), "who waits for it is killed: it ends by itself, too");
+	eqx(get(g, 0), 0xffffffff, "... and is unplugged");
+	ok(guest_free(g), "the guest goes away");
+}
+
 void suite_bar(void)
 {
 	xen_open();
 	moves();
+	killed();
 	storm();
 	unlink(DATA);
 }

@@ -8,7 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "../pci/ioreq.h"
+#include "ioreq.h"
 #include "keeper.h"
 #include "text.h"
 

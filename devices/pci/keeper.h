@@ -3,8 +3,8 @@
  * Who is left when the device's process dies: a guest that waits for the
  * answer to an access would wait for ever, since Xen keeps the server.
  */
-#ifndef GPU_KEEPER_H
-#define GPU_KEEPER_H
+#ifndef DEVICES_KEEPER_H
+#define DEVICES_KEEPER_H
 
 #include <stdint.h>
 
