@@ -492,6 +492,7 @@ void xlend_window_judge(struct xlend_window *w)
 	if (!w->books.open ||
 	    xlend_hc_used(w->books.domid, w->books.handle, &revokes, &unused))
 		return;
+	w->unused = unused;
 	xlend_waste_judge(&w->waste, revokes, unused);
 }
 
@@ -500,13 +501,14 @@ void xlend_window_judge(struct xlend_window *w)
  * @w: window
  * @st: filled in, all but the size
  *
- * What a guest that goes on was lent counts: who lends has the lock.
+ * What a guest that goes on was lent counts: who lends has the lock.  Without
+ * a borrower there is nobody to ask how much was unused: the last answer stays.
  *
  * Context: process; waits for the lock of the books.
  */
 void xlend_window_stats(struct xlend_window *w, struct lenddev_stats *st)
 {
-	u64 revokes, unused = 0;
+	u64 revokes, unused;
 
 	st->id = w->id;
 	st->serial = w->serial;
@@ -514,9 +516,9 @@ void xlend_window_stats(struct xlend_window *w, struct lenddev_stats *st)
 
 	xlend_books_lock(&w->books);
 	if (w->books.open &&
-	    xlend_hc_used(w->books.domid, w->books.handle, &revokes, &unused))
-		unused = 0;
-	st->unused = unused;
+	    !xlend_hc_used(w->books.domid, w->books.handle, &revokes, &unused))
+		w->unused = unused;
+	st->unused = w->unused;
 	st->pages_lent = w->books.nr_lent;
 	st->lends = w->books.counts.lends;
 	st->lend_calls = w->books.counts.lend_calls;

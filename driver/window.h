@@ -103,6 +103,7 @@ struct xlend_window {
 	struct xlend_notify notify;
 	struct xlend_present present;	/* books.lock */
 	struct xlend_waste waste;	/* books.lock */
+	u64 unused;			/* of revokes, as Xen told last; books.lock */
 	unsigned long large_after;	/* jiffies */
 	struct xlend_crew crew;
 

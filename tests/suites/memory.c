@@ -697,6 +697,8 @@ static void by_value(void)
 
 void suite_memory(void)
 {
+	struct lenddev_stats st, later;
+
 	xen_open();
 	l = lent_open(2048, LENDDEV_POLICY_ONES);
 	anonymous();
@@ -717,5 +719,9 @@ void suite_memory(void)
 	munmap(l.span, l.pages * PAGE);
 	eq(lent_now(&l), 0, "nothing is lent when nothing is mapped");
 	l.span = span_new(l.pages * PAGE);
+	st = drv_st(l.fd, l.id);
+	err(domain_destroy(l.g->domid), 0, "the guest is destroyed");
+	later = drv_st(l.fd, l.id);
+	ok(st.unused > 0 && later.unused >= st.unused, "... how much was of no use is still told (%lu, then %lu)", (long)st.unused, (long)later.unused);
 	ok(lent_close(&l), "the guest goes away");
 }
