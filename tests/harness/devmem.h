@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Devices of the machine, and one whose memory is nothing but that, as a GPU's is: QEMU's bochs-display, or Bochs' PCI VGA.  The first
- * half of it is for whoever maps it himself; the other half is the module xlmover's.
+ * half of it is for whoever maps it himself; the other half is the module xlmover's.  A driver domain has no devices in sysfs: dom0 has
+ * given it that one's memory, at a place that the kernel's command line tells.
  */
 #ifndef DEVMEM_H
 #define DEVMEM_H
@@ -11,13 +12,15 @@
 #include <stdint.h>
 
 struct devmem {
-	uint64_t frame;		/* of its first page, as hypercalls want it: the same for PV and PVH */
+	uint64_t frame;		/* of its first page, as hypercalls want it: the same for a PV and a PVH dom0 */
+	uint64_t machine;	/* the same page, as permissions name it: another number in a driver domain */
 	size_t pages;		/* that are ours */
+	uint64_t at;		/* offset of its first byte in the files */
 	int fd;			/* to be mapped, uncached */
 	int wc;			/* the same, write-combining; or -1 */
 };
 
-/* False: there is none, or it is not to be had. */
+/* After xen_open().  False: there is none, or it is not to be had. */
 bool devmem_open(struct devmem *d);
 void devmem_close(struct devmem *d);
 
@@ -46,5 +49,7 @@ struct entry {
 
 /* One of the first eight lent slots of that domain's window at gfn. */
 struct entry entry_of(uint32_t domid, uint64_t gfn, uint64_t slot);
+/* dom0: the same in a number, or a negative errno, for toolstack.h */
+long entry_read(uint32_t domid, uint64_t gfn, uint64_t slot);
 
 #endif

@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "devmem.h"
 #include "guest.h"
 #include "hvm.h"
 #include "toolstack.h"
@@ -169,7 +170,7 @@ static int sweep(void)
 
 /* ---- a driver domain's way to it ---- */
 
-enum op { BUILD, DESTROY, FORGET, PAUSE, UNPAUSE, STATE, PAGES, FREE, KEYS, POOL, SET_POOL, TARGET, SWEEP };
+enum op { BUILD, DESTROY, FORGET, PAUSE, UNPAUSE, STATE, PAGES, FREE, KEYS, POOL, SET_POOL, TARGET, SWEEP, IOMEM, IOPORT, MAP_MMIO, ENTRY };
 /* The store has a folder for each process that asks; in it the question, and the answer with the number of the question. */
 #define FOLDER	"data/xltest"
 
@@ -339,6 +340,14 @@ static long here(uint32_t client, enum op op, uint64_t a, uint64_t b, uint64_t c
 		return target(a, b, c);
 	case SWEEP:
 		return client ? sweep_built() : sweep();
+	case IOMEM:	/* of a guest that was built for it, or of whoever asks */
+		return xc_domain_iomem_permission(xch, c >> 1 ? c >> 1 : client, a, b, c & 1) ? -errno : 0;
+	case IOPORT:
+		return xc_domain_ioport_permission(xch, a, b, 1, c) ? -errno : 0;
+	case MAP_MMIO:
+		return xc_domain_memory_mapping(xch, a, b, c, 1, DPCI_ADD_MAPPING) ? -errno : 0;
+	case ENTRY:
+		return entry_read(a, b, c);
 	}
 	return -EOPNOTSUPP;
 }
@@ -426,6 +435,27 @@ int toolstack_set_pool(uint32_t domid, uint64_t bytes)
 int toolstack_target(uint32_t of, uint32_t domid, bool add)
 {
 	return call(TARGET, of, domid, add);
+}
+
+int toolstack_iomem(uint32_t domid, uint64_t frame, unsigned nr, bool allow)
+{
+	/* domain 0: this one, whichever that is */
+	return call(IOMEM, frame, nr, (uint64_t)domid << 1 | allow);
+}
+
+int toolstack_ioport(uint32_t domid, unsigned port, bool allow)
+{
+	return call(IOPORT, domid, port, allow);
+}
+
+int toolstack_map_mmio(uint32_t domid, uint64_t gfn, uint64_t frame)
+{
+	return call(MAP_MMIO, domid, gfn, frame);
+}
+
+long toolstack_entry(uint32_t domid, uint64_t gfn, uint64_t slot)
+{
+	return call(ENTRY, domid, gfn, slot);
 }
 
 int toolstack_sweep(void)

@@ -37,6 +37,12 @@ long toolstack_pool(uint32_t domid);		/* bytes of memory for its tables */
 int toolstack_set_pool(uint32_t domid, uint64_t bytes);
 /* Makes it a target of that domain, or no target any more. */
 int toolstack_target(uint32_t of, uint32_t domid, bool add);
+/* Permission for a frame of the machine's that is a device's, for that domain, or with 0 for this one; for an I/O port. */
+int toolstack_iomem(uint32_t domid, uint64_t frame, unsigned nr, bool allow);
+int toolstack_ioport(uint32_t domid, unsigned port, bool allow);
+int toolstack_map_mmio(uint32_t domid, uint64_t gfn, uint64_t frame);
+/* entry_read() (devmem.h), where Xen's log can be read */
+long toolstack_entry(uint32_t domid, uint64_t gfn, uint64_t slot);
 /* Destroys all domains, or all that were built for this one; 0 when they are gone. */
 int toolstack_sweep(void);
 

@@ -5,6 +5,7 @@
  * given, loses one that it has, or cannot be told apart from dom0.
  */
 #include "suites.h"
+#include "devmem.h"
 #include "drv.h"
 #include "toolstack.h"
 #include <xen/domctl.h>
@@ -133,30 +134,22 @@ static void no_power(struct guest *third, const char *what)
 /* Memory of a device that dom0 gave to this domain: see jobs/driver-domain. */
 static void device(struct served *s)
 {
-	unsigned long at_, pages = 0;
 	volatile uint64_t *mine;
-	char line[2000] = "", *p;
-	int fd;
+	struct devmem dev;
 
 	at("a device's memory");
-	fd = open("/proc/cmdline", O_RDONLY | O_CLOEXEC);
-	if (fd < 0 || read(fd, line, sizeof(line) - 1) <= 0)
-		die("/proc/cmdline: %s", strerror(errno));
-	close(fd);
-	p = strstr(line, "xltest.device=");
-	if (!p || sscanf(p, "xltest.device=%lx:%lu", &at_, &pages) != 2 || pages < 16) {
+	if (!devmem_open(&dev)) {
 		skip("a device's memory, lent by a driver domain", "the machine has no device with memory that is known here");
 		return;
 	}
-	fd = open("/dev/mem", O_RDWR | O_SYNC | O_CLOEXEC);
-	mine = mmap(NULL, 8 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, at_);
-	if (fd < 0 || mine == MAP_FAILED)
+	mine = mmap(NULL, 8 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, dev.fd, dev.at);
+	if (mine == MAP_FAILED)
 		die("/dev/mem: %s", strerror(errno));
 	for (unsigned i = 0; i < 8; i++)
 		mine[i * PAGE / 8] = 0xde71ce00 + i;
-	if (mmap(s->span, 8 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, at_) == MAP_FAILED)
+	if (mmap(s->span, 8 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, dev.fd, dev.at) == MAP_FAILED)
 		die("/dev/mem: %s", strerror(errno));
-	close(fd);
+	devmem_close(&dev);
 	for (unsigned i = 0; i < 8; i++)
 		eqx(g_read(s->g, W(i)), 0xde71ce00 + i, "the guest reads page %u of the device", i);
 	g_write(s->g, W(5) + 8, 0xfeed);

@@ -6,6 +6,7 @@
 #include "suites.h"
 #include "devmem.h"
 #include "drv.h"
+#include "toolstack.h"
 #include "../module/xlmover.h"
 #include <linux/mman.h>
 
@@ -185,14 +186,14 @@ static void scattered(void)
 
 	at("in a row, but not in the machine");
 	for (i = 0; i < 2; i++)
-		if (xc_domain_decrease_reservation_exact(xch, 0, 1, 0, &gfn[i])) {
+		if (xc_domain_decrease_reservation_exact(xch, own_domid, 1, 0, &gfn[i])) {
 			skip("2 MiB that are scattered in the machine", "a frame cannot be given up: %s", strerror(errno));
 			return;
 		}
 	err(lend_large(LARGE, piece, -1), -EINVAL, "with two frames missing");
 	/* the one that was given up last is the first to be had again */
 	for (i = 0; i < 2; i++)
-		if (xc_domain_populate_physmap_exact(xch, 0, 1, 0, 0, &gfn[i]))
+		if (xc_domain_populate_physmap_exact(xch, own_domid, 1, 0, 0, &gfn[i]))
 			die("no frame instead of one that was given up: %s", strerror(errno));
 	rc = lend_large(LARGE, piece, -1);
 	if (!rc) {
@@ -209,9 +210,9 @@ static void scattered(void)
 
 		for (i = 0; i < 64; i++)
 			some[i] = piece + i;
-		eq(xc_domain_decrease_reservation_exact(xch, 0, 64, 0, some), 0, "64 of the frames are given up");
+		eq(xc_domain_decrease_reservation_exact(xch, own_domid, 64, 0, some), 0, "64 of the frames are given up");
 		ok(xen_free_pages() >= before + 32, "... and are free: no reference is left of all that");
-		if (xc_domain_populate_physmap_exact(xch, 0, 64, 0, 0, some))
+		if (xc_domain_populate_physmap_exact(xch, own_domid, 64, 0, 0, some))
 			die("no frames instead of those that were given up: %s", strerror(errno));
 	}
 	{
@@ -309,10 +310,10 @@ static void by_driver(void)
 	if (devmem_open(&dev)) {
 		uint64_t first = (dev.frame + LARGE - 1) / LARGE * LARGE - dev.frame;
 
-		lent_map(&l, 0, LARGE, PROT_READ | PROT_WRITE, MAP_SHARED, dev.fd, first * PAGE);
+		lent_map(&l, 0, LARGE, PROT_READ | PROT_WRITE, MAP_SHARED, dev.fd, dev.at + first * PAGE);
 		whole("a BAR", true);
 		take_out();
-		lent_map(&l, 0, LARGE, PROT_READ | PROT_WRITE, MAP_SHARED, dev.fd, (first + 1) * PAGE);
+		lent_map(&l, 0, LARGE, PROT_READ | PROT_WRITE, MAP_SHARED, dev.fd, dev.at + (first + 1) * PAGE);
 		whole("a BAR that is not congruent", false);
 		take_out();
 		devmem_close(&dev);
@@ -435,7 +436,7 @@ void suite_huge(void)
 	if (devmem_open(&dev)) {
 		uint64_t first = (dev.frame + LARGE - 1) / LARGE * LARGE - dev.frame;
 
-		mem = mmap(NULL, LARGE * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, dev.fd, first * PAGE);
+		mem = mmap(NULL, LARGE * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, dev.fd, dev.at + first * PAGE);
 		if (mem == MAP_FAILED)
 			die("the device's memory cannot be mapped: %s", strerror(errno));
 		piece = (dev.frame + first) | XENMEM_LEND_MMIO | XENMEM_LEND_WC;

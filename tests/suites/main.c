@@ -38,7 +38,7 @@ int main(int argc, char **argv)
 			skip_flags |= FLASK;
 		want_flags = domu ? DOMU : 0;
 		if (argc > 3 && !strcmp(argv[3], "short"))
-			skip_flags |= LONG;
+			skip_flags |= LONG | (domu ? DOMU_LONG : 0);
 		if (argc > 3 && !strcmp(argv[3], "hypervisor"))
 			skip_flags |= LONG | DRIVER;
 		if (argc > 3 && !strcmp(argv[3], "driver"))

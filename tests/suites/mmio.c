@@ -6,9 +6,10 @@
 #include "suites.h"
 #include "devmem.h"
 #include "drv.h"
+#include "toolstack.h"
 
 #define NR	64
-#define DENIED	16		/* pages of the device's memory that this domain gives up, for good: the last ones */
+#define DENIED	16		/* pages of the device's memory that this domain gives up: the last ones; dom0 for good */
 #define UC	(XENMEM_LEND_MMIO | XENMEM_LEND_UC)
 #define WC	(XENMEM_LEND_MMIO | XENMEM_LEND_WC)
 #define RW	XENMEM_LEND_WRITE
@@ -133,7 +134,7 @@ static void refusing(void)
 	rc = try_word(0xfed80 | UC);
 	ok(rc == none || rc == -EPERM, "where an AMD machine's IOMMU is (%d)", rc);
 	if (access("/sys/firmware/acpi/tables/MCFG", F_OK))
-		skip("memory that is read-only for domains", "the machine has no PCI configuration space in memory");
+		skip("memory that is read-only for domains", "this domain is told of no PCI configuration space in memory");
 	else {
 		rc = try_word(0xb0000 | UC);
 		ok(rc == none || rc == -EPERM, "a q35's PCI configuration space, which is read-only (%d)", rc);
@@ -198,7 +199,10 @@ static void hostile(void)
 	   "... nor put RAM over it");
 	eq((long)gop(g, 0, GOP_HYPERCALL, __HYPERVISOR_memory_op, XENMEM_remove_from_physmap, W(3)), -EFAULT,
 	   "... nor use it as a hypercall's buffer");
-	eq(xc_domain_memory_mapping(xch, g->domid, gfn, dev.frame, 1, 1), -1, "the tool stack cannot map MMIO over it");
+	err(toolstack_iomem(g->domid, dev.machine, 1, true), 0, "the guest is permitted a page of a device");
+	ok(toolstack_map_mmio(g->domid, gfn, dev.machine) < 0, "the tool stack cannot map that over it");
+	err(toolstack_map_mmio(g->domid, GUEST_FREE_GFN, dev.machine), 0, "... but where nothing is");
+	err(toolstack_iomem(g->domid, dev.machine, 1, false), 0, "... permitted no more");
 	eq(g_read(g, W(3)), 77, "the guest reads what it did before");
 	gop(g, 0, GOP_FETCH, W(3));
 	eq(gtrap(g, 0), 13, "and cannot execute it");
@@ -210,6 +214,7 @@ static void hostile(void)
 static void denied(void)
 {
 	uint64_t *words = raw_frames(), last = dev.frame + dev.pages - DENIED;
+	uint64_t machine = dev.machine + dev.pages - DENIED;
 	int32_t *status = raw_status();
 	struct win *v;
 	unsigned i, bad;
@@ -229,7 +234,7 @@ static void denied(void)
 	if (!gop_progress(g, 1, 1000, 20))
 		die("the guest does not read");
 
-	eq(xc_domain_iomem_permission(xch, 0, last, DENIED, 0), 0, "permission is denied for the first MMIO");
+	eq(toolstack_iomem(0, machine, DENIED, false), 0, "permission is denied for the first MMIO");
 	eq(counters().mmio, 0, "it is not lent any more");
 	raw_back(w, 0, NR, pool, 0);
 	ok(gop_progress(g, 1, 1000, 20), "a vCPU that was reading it goes on, with what is lent next");
@@ -243,8 +248,21 @@ static void denied(void)
 	eq(bad, 0, "... and each slot is refused");
 	words[0] = (last - 1) | UC;
 	err(raw_lend_words(g->domid, w->id, 0, 1, words, NULL), 0, "its neighbour is not");
-	eq(xc_domain_iomem_permission(xch, 0, last, DENIED, 0), 0, "permission is denied again: nothing to be done");
+	eq(toolstack_iomem(0, machine, DENIED, false), 0, "permission is denied again: nothing to be done");
 	eq(counters().mmio, 1, "... and nothing is taken back for it");
+	if (driver_domain) {
+		at("permission is given again");
+		err(toolstack_iomem(0, machine, DENIED, true), 0, "dom0 gives it again");
+		err(raw_lend_words(g->domid, w->id, 0, DENIED, words, status), 0, "it is lent ...");
+		for (i = bad = 0; i < DENIED; i++)
+			bad += status[i] != 0;
+		eq(bad, 0, "... each slot, beside its neighbour");
+		eq(counters().mmio, DENIED, "... and counted");
+		err(toolstack_iomem(0, machine, DENIED, false), 0, "and is taken away once more");
+		eq(counters().mmio, 0, "nothing of it is lent, nor of its neighbour");
+		err(toolstack_iomem(0, machine, DENIED, true), 0, "it has it again, for whoever comes next");
+		at("permission is taken away");
+	}
 	for (i = 0; i < 32; i++)
 		words[i] = (dev.frame + i) | WC;
 	err(raw_lend_words(g->domid, v->id, 300, 32, words, status), 0, "in the other window what is permitted can be lent");
@@ -269,7 +287,7 @@ static void by_driver(void)
 	pid_t pid;
 
 	at("by the driver");
-	lent_map(&l, 0, NR, PROT_READ | PROT_WRITE, MAP_SHARED, dev.fd, 0);
+	lent_map(&l, 0, NR, PROT_READ | PROT_WRITE, MAP_SHARED, dev.fd, dev.at);
 	for (i = 0; i < NR; i++)
 		M(i) = 40 + i;
 	eq(gop(l.g, 0, GOP_TOUCH, W(0), NR, 0), 40 * NR + NR * (NR - 1) / 2, "a BAR is placed: the guest reads what this process wrote");
@@ -300,7 +318,7 @@ static void by_driver(void)
 	lent_anon(&l, 0, NR / 2);
 	gop(l.g, 0, GOP_TOUCH, W(0), NR, 1, 100);
 	eq(drv_st(l.fd, l.id).to_ram, NR / 2, "RAM is placed over half of it: so many pages have moved to RAM");
-	lent_map(&l, 0, NR, PROT_READ | PROT_WRITE, MAP_SHARED, dev.fd, 0);
+	lent_map(&l, 0, NR, PROT_READ | PROT_WRITE, MAP_SHARED, dev.fd, dev.at);
 	gop(l.g, 0, GOP_TOUCH, W(0), NR, 1, 200);
 	eq(drv_st(l.fd, l.id).to_device, NR / 2, "and back again: to the device");
 	for (i = bad = 0; i < NR; i++)
@@ -308,7 +326,7 @@ static void by_driver(void)
 	eq(bad, 0, "... with what the guest writes");
 
 	/* rights */
-	lent_map(&l, 0, 4, PROT_READ, MAP_SHARED, dev.fd, 0);
+	lent_map(&l, 0, 4, PROT_READ, MAP_SHARED, dev.fd, dev.at);
 	M(1) = 9;
 	eq(g_read(l.g, W(1)), 9, "mapped for reading: the guest reads");
 	g_write(l.g, W(1), 10);
@@ -325,9 +343,9 @@ static void by_driver(void)
 	eq(*(volatile uint64_t *)(l.span + 20 * PAGE), 11, "after a fork the guest still writes to it");
 
 	/* what this domain has mapped, and must not lend any more */
-	lent_map(&l, 0, DENIED, PROT_READ | PROT_WRITE, MAP_SHARED, dev.fd, (dev.pages - 2 * DENIED) * PAGE);
+	lent_map(&l, 0, DENIED, PROT_READ | PROT_WRITE, MAP_SHARED, dev.fd, dev.at + (dev.pages - 2 * DENIED) * PAGE);
 	g_write(l.g, W(3), 12);
-	eq(xc_domain_iomem_permission(xch, 0, dev.frame + dev.pages - 2 * DENIED, DENIED, 0), 0, "permission is denied for more of it");
+	eq(toolstack_iomem(0, dev.machine + dev.pages - 2 * DENIED, DENIED, false), 0, "permission is denied for more of it");
 	while (drv_events(l.fd, ev, 4, 0) > 0)
 		;
 	eqx(g_read(l.g, W(3)), ~0UL, "the guest reads ones there");
@@ -338,6 +356,11 @@ static void by_driver(void)
 	err(drv_populate(l.fd, l.id, 0, PAGE, false, NULL), -EPERM, "... and populate");
 	eq(*(volatile uint64_t *)(l.span + 3 * PAGE), 12, "... what it wrote before is there");
 	eq(gop(l.g, 0, GOP_READ, W(40), 8), 240, "the rest of the window is lent again");
+	if (driver_domain) {
+		err(toolstack_iomem(0, dev.machine + dev.pages - 2 * DENIED, DENIED, true), 0, "dom0 gives the permission again");
+		err(drv_populate(l.fd, l.id, 0, PAGE, false, NULL), 0, "... and populate lends it");
+		eq(g_read(l.g, W(3)), 12, "... and the guest reads what it wrote");
+	}
 	munmap(l.span, NR * PAGE);
 	eq(lent_now(&l), 0, "unmapped: nothing is lent");
 	ok(lent_close(&l), "the guest goes away");
@@ -345,11 +368,12 @@ static void by_driver(void)
 
 void suite_mmio(void)
 {
+	xen_open();	/* says whether this is a driver domain */
 	if (!devmem_open(&dev)) {
 		skip("memory of a device", "this machine has no device with memory that is known here");
 		return;
 	}
-	mem = mmap(NULL, NR * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, dev.fd, 0);
+	mem = mmap(NULL, NR * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, dev.fd, dev.at);
 	if (mem == MAP_FAILED)
 		die("the device's memory cannot be mapped: %s", strerror(errno));
 	r = raw_scene(NR);

@@ -34,6 +34,7 @@ struct suite {
 #define QEMU	128	/* all guests have QEMU: where HVM is */
 #define POLICY	256	/* what depends on who may do what: on a Xen with FLASK, too */
 #define FLASK	512	/* with POLICY: only there */
+#define DOMU_LONG 1024	/* with DOMU: not in its short form, where it takes long and is little about such a lender */
 #define HVM_EXTRA 200	/* seconds more for who makes guests by xl */
 
 #define WIN_GFN		(GUEST_WINDOW >> 12)
@@ -52,9 +53,9 @@ struct suite {
 	X(flask, 300, POLICY | FLASK) \
 	X(domain, 300, DOMU | DOMU_ONLY) \
 	X(features, 300, 0) \
-	X(mmio, 300, DRIVER | BOTH) \
-	X(cache, 300, DRIVER | BOTH) \
-	X(huge, 300, DRIVER | BOTH) \
+	X(mmio, 300, DRIVER | BOTH | DOMU | DOMU_LONG) \
+	X(cache, 300, DRIVER | BOTH | DOMU | DOMU_LONG) \
+	X(huge, 300, DRIVER | BOTH | DOMU | DOMU_LONG) \
 	X(nomem, 300, LONG) \
 	X(iommu, 120, PV_ONLY | LONG) \
 	X(dma, 120, LONG) \
