@@ -101,6 +101,7 @@ static unsigned long window_revoke(struct lend_window *w, unsigned long s,
 
         if ( s < end )
         {
+            uint64_t *slot = NULL;
             bool ok;
 
             end = lend_revoke_step(w, &s, end);
@@ -124,8 +125,13 @@ static unsigned long window_revoke(struct lend_window *w, unsigned long s,
             /* From here on no CPU can reach the frames. */
             for ( ; s < end; s++ )
             {
-                uint64_t *slot = lend_slot(w, s);
                 bool dirty;
+
+                /* Slots in one page of the books are next to each other. */
+                if ( slot && (s & (LEND_CHUNK - 1)) )
+                    slot++;
+                else
+                    slot = lend_slot(w, s);
 
                 if ( slot && (*slot & LEND_SLOT_REVOKING) )
                 {
@@ -365,24 +371,22 @@ static int lend_batch(struct lend_window *w, unsigned long first,
     BUILD_BUG_ON(LEND_BATCH > 64);
 
     for ( i = 0; i < nr; i++ )
+    {
         any |= frames[i];
+        status[i] = lend_check_word(frames[i], &what[i]);
+        if ( frames[i] & XENMEM_LEND_WRITE )
+            write |= 1UL << i;
+    }
 
     /* Permission is not taken away between the look at it and the entry. */
     if ( unlikely(any & XENMEM_LEND_MMIO) )
         read_lock(&w->lender->caps_lock);
 
     /* First of all, as it may take the lender's p2m lock. */
+    arch_lend_get_frames(w->lender, nr, write, what, status);
     for ( i = 0; i < nr; i++ )
-    {
-        bool writable = frames[i] & XENMEM_LEND_WRITE;
-
-        status[i] = lend_check_word(frames[i], &what[i]) ?:
-                    arch_lend_get_frame(w->lender, writable, &what[i]);
         if ( !status[i] )
             held |= 1UL << i;
-        if ( writable )
-            write |= 1UL << i;
-    }
 
     spin_lock(&w->lock);
 
@@ -445,7 +449,7 @@ static int lend_large(struct lend_window *w, unsigned long first,
     if ( mmio )
         read_lock(&w->lender->caps_lock);
 
-    rc = arch_lend_get_frames(w->lender, write, &what);
+    rc = arch_lend_get_large(w->lender, write, &what);
     if ( !rc )
     {
         spin_lock(&w->lock);

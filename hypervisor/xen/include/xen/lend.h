@@ -223,23 +223,26 @@ int arch_lend_check_range(struct domain *d, unsigned long gfn,
 void arch_lend_prepare_borrower(struct domain *d);
 
 /*
- * Takes what a slot holds of a frame.  *what is as in a slot, but that its
- * frame has the lender's name, which becomes the machine's.  0, -EINVAL (no
- * frame), -EPERM (not the lender's to lend this way) or -EBUSY (in use in a
- * way that forbids it).  May take the lender's p2m lock: none of another
- * domain's may be held.  For MMIO the lender's caps_lock is held.
+ * Takes what slots hold of nr <= LEND_BATCH frames, of those that have 0 in
+ * status.  what[] is as in a slot, but that its frame has the lender's name,
+ * which becomes the machine's; write has a bit for each.  status[]: 0, -EINVAL
+ * (no frame), -EPERM (not the lender's to lend this way) or -EBUSY (in use in a
+ * way that forbids it), and then what[] says nothing.  May take the lender's
+ * p2m lock: none of another domain's may be held.  For MMIO the lender's
+ * caps_lock is held.
  */
-int arch_lend_get_frame(struct domain *lender, bool write, uint64_t *what);
+void arch_lend_get_frames(struct domain *lender, unsigned int nr,
+                          uint64_t write, uint64_t *what, int *status);
 
 /* The reverse; `dirty`: the lender is to know that it was written to. */
 void arch_lend_put_frame(struct domain *lender, uint64_t what, bool dirty);
 
 /*
  * The same for LEND_CHUNK frames from *what on, which is a multiple of that: all
- * or none.  -EOPNOTSUPP too: they are not one such piece of the machine's
- * memory.
+ * or none.  One of the reasons above, or -EOPNOTSUPP: they are not one such
+ * piece of the machine's memory.
  */
-int arch_lend_get_frames(struct domain *lender, bool write, uint64_t *what);
+int arch_lend_get_large(struct domain *lender, bool write, uint64_t *what);
 
 /* Gives back the first nr of these.  Nothing was written to them. */
 void arch_lend_put_frames(struct domain *lender, uint64_t what,

@@ -242,28 +242,15 @@ static bool may_combine(uint64_t what)
 }
 
 /*
- * A reference, and a writable type whatever the rights lent: this way a PV
- * lender's page tables are neither written nor read by the borrower, and
- * rights can be added later without asking again.
+ * Of a page with a reference: a writable type whatever the rights lent.  This
+ * way a PV lender's page tables are neither written nor read by the borrower,
+ * and rights can be added later without asking again.  Without a type, no
+ * reference is left.
  */
-int arch_lend_get_frame(struct domain *lender, bool write, uint64_t *what)
+static int get_frame_type(struct page_info *page, bool write, uint64_t *what)
 {
-    struct page_info *page;
-    unsigned long type;
-    mfn_t m = _mfn(*what & LEND_SLOT_FRAME);
-    int rc;
-
-    if ( unlikely(*what & LEND_SLOT_MMIO) )
-        return get_mmio_frame(lender, what);
-
-    rc = paging_mode_translate(lender)
-         ? get_hvm_frame(lender, _gfn(mfn_x(m)), write, &m)
-         : get_pv_frame(lender, m);
-    if ( rc )
-        return rc;
-
-    page = mfn_to_page(m);
-    type = page->u.inuse.type_info;
+    unsigned long type = page->u.inuse.type_info;
+    int rc = 0;
 
     if ( is_special_page(page) )
         rc = -EPERM;
@@ -283,9 +270,106 @@ int arch_lend_get_frame(struct domain *lender, bool write, uint64_t *what)
     if ( write && !(type & PGT_non_coherent) && may_combine(*what) )
         set_bit(_PGT_non_coherent, &page->u.inuse.type_info);
 
-    *what = (*what & ~LEND_SLOT_FRAME) | mfn_x(m);
+    *what = (*what & ~LEND_SLOT_FRAME) | mfn_x(page_to_mfn(page));
 
     return 0;
+}
+
+static int get_frame(struct domain *lender, bool write, uint64_t *what)
+{
+    mfn_t m = _mfn(*what & LEND_SLOT_FRAME);
+    int rc;
+
+    if ( unlikely(*what & LEND_SLOT_MMIO) )
+        return get_mmio_frame(lender, what);
+
+    rc = paging_mode_translate(lender)
+         ? get_hvm_frame(lender, _gfn(mfn_x(m)), write, &m)
+         : get_pv_frame(lender, m);
+
+    return rc ?: get_frame_type(mfn_to_page(m), write, what);
+}
+
+/*
+ * References to those of an HVM lender's frames that are plain RAM: the walk of
+ * its p2m is paid once for all that one entry covers.  Returns a bit for each
+ * that has got one, and has the machine's name in *what; of the others nothing
+ * is known.
+ */
+static uint64_t get_ram_frames(struct domain *lender, unsigned int nr,
+                               uint64_t *what, const int *status)
+{
+    struct p2m_domain *p2m = p2m_get_hostp2m(lender);
+    unsigned long first = 0, covered = 0;
+    uint64_t got = 0;
+    mfn_t base = INVALID_MFN;
+    unsigned int i;
+
+    p2m_read_lock(p2m);
+
+    for ( i = 0; i < nr; i++ )
+    {
+        unsigned long gfn = what[i] & LEND_SLOT_FRAME;
+        mfn_t mfn;
+
+        if ( status[i] || (what[i] & LEND_SLOT_MMIO) )
+            continue;
+
+        if ( gfn - first >= covered )
+        {
+            unsigned int order;
+            p2m_access_t a;
+            p2m_type_t t;
+
+            mfn = p2m->get_entry(p2m, _gfn(gfn), &t, &a, 0, &order, NULL);
+            covered = 0;
+            if ( t != p2m_ram_rw || !mfn_valid(mfn) )
+                continue;
+
+            /* Of what it logs the types may differ within an entry. */
+            if ( unlikely(paging_mode_log_dirty(lender)) )
+                order = PAGE_ORDER_4K;
+
+            covered = 1UL << order;
+            first = gfn & ~(covered - 1);
+            base = _mfn(mfn_x(mfn) - (gfn - first));
+        }
+
+        mfn = mfn_add(base, gfn - first);
+        if ( mfn_valid(mfn) && get_page(mfn_to_page(mfn), lender) )
+        {
+            what[i] = (what[i] & ~LEND_SLOT_FRAME) | mfn_x(mfn);
+            got |= 1UL << i;
+        }
+    }
+
+    p2m_read_unlock(p2m);
+
+    return got;
+}
+
+void arch_lend_get_frames(struct domain *lender, unsigned int nr,
+                          uint64_t write, uint64_t *what, int *status)
+{
+    uint64_t got = 0;
+    unsigned int i;
+
+    BUILD_BUG_ON(LEND_BATCH > 64);
+
+    if ( paging_mode_translate(lender) )
+        got = get_ram_frames(lender, nr, what, status);
+
+    for ( i = 0; i < nr; i++ )
+    {
+        uint64_t bit = 1UL << i;
+
+        if ( got & bit )
+            status[i] = get_frame_type(mfn_to_page(_mfn(what[i] &
+                                                        LEND_SLOT_FRAME)),
+                                       write & bit, &what[i]);
+        else if ( !status[i] )
+            status[i] = get_frame(lender, write & bit, &what[i]);
+    }
 }
 
 void arch_lend_put_frame(struct domain *lender, uint64_t what, bool dirty)
@@ -309,34 +393,43 @@ void arch_lend_put_frames(struct domain *lender, uint64_t what,
         arch_lend_put_frame(lender, what++, false);
 }
 
-int arch_lend_get_frames(struct domain *lender, bool write, uint64_t *what)
+int arch_lend_get_large(struct domain *lender, bool write, uint64_t *what)
 {
-    uint64_t base = 0;
-    unsigned int i;
-    int rc = 0;
+    uint64_t batch[LEND_BATCH], base = 0;
+    int status[LEND_BATCH], rc = 0;
+    unsigned int i, k;
 
-    for ( i = 0; i < LEND_CHUNK; i++ )
+    BUILD_BUG_ON(LEND_CHUNK % LEND_BATCH);
+
+    for ( i = 0; !rc && i < LEND_CHUNK; i += LEND_BATCH )
     {
-        uint64_t next = *what + i;
-
-        rc = arch_lend_get_frame(lender, write, &next);
-        if ( rc )
-            break;
-
-        if ( !i )
-            base = next;
-        if ( next != base + i || (base & (LEND_CHUNK - 1)) )
+        for ( k = 0; k < LEND_BATCH; k++ )
         {
-            arch_lend_put_frame(lender, next, false);
-            rc = -EOPNOTSUPP;
-            break;
+            batch[k] = *what + i + k;
+            status[k] = 0;
         }
+
+        arch_lend_get_frames(lender, LEND_BATCH, write ? ~0UL : 0, batch,
+                             status);
+
+        if ( !i && !status[0] )
+            base = batch[0];
+
+        for ( k = 0; !rc && k < LEND_BATCH; k++ )
+            rc = status[k] ?: batch[k] == base + i + k ? 0 : -EOPNOTSUPP;
+
+        if ( base & (LEND_CHUNK - 1) )
+            rc = rc ?: -EOPNOTSUPP;
+
+        for ( k = 0; rc && k < LEND_BATCH; k++ )
+            if ( !status[k] )
+                arch_lend_put_frame(lender, batch[k], false);
     }
 
-    if ( rc )
-        arch_lend_put_frames(lender, base, i);
-    else
+    if ( !rc )
         *what = base;
+    else if ( i > LEND_BATCH )
+        arch_lend_put_frames(lender, base, i - LEND_BATCH);
 
     return rc;
 }
