@@ -379,7 +379,9 @@ void xlend_books_lend(struct xlend_books *b, unsigned long base,
 
 	xlend_books_assert(b);
 
-	for (i = 0; i < nr; i++)
+	/* Mostly nothing is there. */
+	i = find_next_bit(b->lent, base + nr, base) - base;
+	for (; i < nr; i++)
 		if (p->lend[i] && i - target >= nr_targets &&
 		    xlend_books_has(b, base + i,
 				    p->frame[i] & XENMEM_LEND_WRITE))

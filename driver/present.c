@@ -21,8 +21,8 @@
 
 /**
  * struct xlend_seen - what page tables say
- * @pfn: of the page
- * @there: whether there is one
+ * @pfn: of the page, if it is one: xlend_page_check() says so
+ * @there: whether there is anything
  * @writable: and it can be lent for writing
  */
 struct xlend_seen {
@@ -42,11 +42,13 @@ static struct xlend_present_scratch __percpu *xlend_present_scratch;
 static void xlend_see(struct xlend_seen *seen, unsigned long pfn, bool write,
 		      bool dirty)
 {
-	seen->there = pfn_valid(pfn);
+	seen->there = true;
 	seen->pfn = pfn;
 	/* An entry that is dirty is not cleaned without an invalidation. */
-	seen->writable = seen->there && write &&
-			 (dirty || xlend_page_dirty(page_folio(pfn_to_page(pfn))));
+	seen->writable = write &&
+			 (dirty ||
+			  (pfn_valid(pfn) &&
+			   xlend_page_dirty(page_folio(pfn_to_page(pfn)))));
 }
 
 /*
