@@ -163,6 +163,7 @@ static int xen_counters(struct counters *c)
 	add(c, "faults_write", s.faults_write);
 	add(c, "upgrades", s.upgrades);
 	add(c, "around", s.around);
+	add(c, "large", s.large);
 	add(c, "lends", s.lends);
 	add(c, "lend_calls", s.lend_calls);
 	add(c, "revokes", s.revokes);

@@ -462,8 +462,12 @@ static void counted_huge(void)
 	lender_fill(span, n, 0);
 	/* A window that found them in the way asks again after a second. */
 	sleep(2);
+	count_from_here();
 	counted_touch(31, n, 1);
+	value("huge_touch", 0, n, 1);
+	count_from_here();
 	counted_take(32, BENCH_IDLE, 512, 512, n / 512);
+	value("huge_take", 0, n, 1);
 }
 
 static void counted(void)
