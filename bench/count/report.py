@@ -42,6 +42,7 @@ ROWS = [
     ('populate of 256 pages that are present, per page', 17, WINDOW, 256),
     ('populate of 256 pages that are absent, per page', 18, WINDOW, 256),
     ('touch in sequence, present in pages of 2 MiB, per 4 KiB', 31, EACH, 1),
+    ('a fault that brings such a page, per 4 KiB', 33, NEXT, 512),
     ('revoke of such a page, guest halted, per 4 KiB', 32, WINDOW, 512),
 ]
 # what one would do without lending: name, machine, and for each cell what is added up; see others.c
