@@ -7,6 +7,7 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -14,7 +15,7 @@
 #include "tap.h"
 
 /* The call's errno behind the filter, by the child's exit status; 0 if it worked */
-static int behind(bool files, long nr, long a, long b, long c, long d, long e, long f)
+static int behind(unsigned may, long nr, long a, long b, long c, long d, long e, long f)
 {
     int status;
     pid_t child = fork();
@@ -22,7 +23,7 @@ static int behind(bool files, long nr, long a, long b, long c, long d, long e, l
     if (!child) {
         long r;
 
-        if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || filter_install(files))
+        if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || filter_install(may))
             _exit(125);
         r = syscall(nr, a, b, c, d, e, f);
         _exit(r < 0 ? errno : 0);
@@ -31,7 +32,23 @@ static int behind(bool files, long nr, long a, long b, long c, long d, long e, l
         return -1;
     return WEXITSTATUS(status);
 }
-#define TRY(nr, a, b, c, d, e, f) behind(false, nr, (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), (long)(f))
+
+static int behind_self(void)
+{
+    int status;
+    pid_t child = fork();
+
+    if (!child) {
+        char from = 'x', to = 0;
+        struct iovec local = { &to, 1 }, remote = { &from, 1 };
+
+        if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || filter_install(FILTER_RENDERER))
+            _exit(125);
+        _exit(process_vm_readv(getpid(), &local, 1, &remote, 1, 0) == 1 && to == 'x' ? 0 : errno);
+    }
+    return waitpid(child, &status, 0) == child && WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+#define TRY(nr, a, b, c, d, e, f) behind(0, nr, (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), (long)(f))
 
 int main(void)
 {
@@ -47,7 +64,13 @@ int main(void)
     eq(TRY(SYS_fork, 0, 0, 0, 0, 0, 0), EPERM, "no other process");
     eq(TRY(SYS_socket, AF_UNIX, SOCK_STREAM, 0, 0, 0, 0), EPERM, "no sockets");
     eq(TRY(SYS_openat, AT_FDCWD, "/dev/null", O_RDONLY, 0, 0, 0), EPERM, "no files");
-    eq(behind(true, SYS_openat, AT_FDCWD, (long)"/dev/null", O_RDONLY, 0, 0, 0), 0, "... unless it is for tests");
+    eq(behind(FILTER_FILES, SYS_openat, AT_FDCWD, (long)"/dev/null", O_RDONLY, 0, 0, 0), 0, "... unless it is for tests");
+    eq(TRY(SYS_sendmsg, -1, 0, 0, 0, 0, 0), EPERM, "no messages");
+    eq(TRY(SYS_process_vm_readv, getpid(), 0, 0, 0, 0, 0), EPERM, "no memory read in this way");
+    eq(behind(FILTER_RENDERER, SYS_sendmsg, -1, 0, 0, 0, 0, 0), EBADF, "with a renderer messages");
+    eq(behind(FILTER_RENDERER, SYS_socket, AF_UNIX, SOCK_STREAM, 0, 0, 0, 0), EPERM, "... but no new sockets");
+    eq(behind(FILTER_RENDERER, SYS_process_vm_readv, getpid(), 0, 0, 0, 0, 0), EPERM, "... and not others' memory");
+    eq(behind_self(), 0, "... its own");
     eq(TRY(SYS_kill, getppid(), 0, 0, 0, 0, 0), EPERM, "no signals to others");
     eq(TRY(SYS_ptrace, 0, 0, 0, 0, 0, 0), EPERM, "no looking at others");
     return tap_end();

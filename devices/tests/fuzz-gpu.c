@@ -38,6 +38,14 @@ static uint32_t field(const uint8_t *p)
     }
 }
 
+static unsigned later;
+static void answer(void *opaque, uint16_t head, uint32_t len)
+{
+    (void)opaque, (void)head, (void)len;
+    if (!later--)
+        abort();            /* who does not wait */
+}
+
 static void command(struct gpu *gpu, uint8_t which, const uint8_t *p, unsigned fields)
 {
     struct virtio_gpu_ctrl_hdr h = { .type = types[which % (sizeof(types) / sizeof(types[0]))], .ctx_id = which / 32 };
@@ -54,7 +62,11 @@ static void command(struct gpu *gpu, uint8_t which, const uint8_t *p, unsigned f
     c.part[0].len = c.out_len = sizeof(h) + 4 * fields;
     c.part[1].addr = RAM_DATA + 0x4000;
     c.part[1].len = 1200;
-    gpu_command(gpu, &c, cursor);
+    if (which & 0x40)
+        memcpy(ram(RAM_DATA + 4, 4), "\x03\0\0", 4);  /* FENCE, INFO_RING_IDX: of ring 0 or 1 */
+    if (which & 0x80)
+        *(uint8_t *)ram(RAM_DATA + 20, 1) = 1;
+    later += gpu_command(gpu, &c, cursor) == VIRTIO_LATER;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
@@ -73,6 +85,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     gpu_init(&gpu, &(struct gpu_config){ .width = 64, .height = 64, .scanouts = 2, .max_memory = 4 << 20, .test = true,
                                          .test_sources.udmabuf = -1 },
              &ram_memory, span, NULL, NULL);
+    gpu.answer = answer;
+    later = 0;
     while (len >= 2) {
         unsigned fields = data[1] % 64;
 

@@ -245,6 +245,12 @@ static void displays(void)
     end();
 }
 
+static unsigned displays_flushed[2];
+static void flushed(void *opaque, unsigned scanout)
+{
+    ((unsigned *)opaque)[scanout]++;
+}
+
 static void two_dimensions(void)
 {
     static const uint32_t formats[] = { 1, 2, 3, 4, 67, 68, 121, 134 };
@@ -312,8 +318,10 @@ static void two_dimensions(void)
     free(p);
     eqx(flush(1, 0, 0, 16, 9), BAD, "flush over the edge");
     eqx(flush(2, 0, 0, 16, 8), BAD_RES, "... of what there is not");
+    gpu.flushed = flushed;
+    gpu.flushed_opaque = displays_flushed;
     eqx(flush(1, 0, 0, 16, 8), OK, "... of it");
-    eq(gpu.scanouts[0].flushes, 1, "... arrives at the display");
+    ok(gpu.scanouts[0].flushes == 1 && displays_flushed[0] == 1 && !displays_flushed[1], "... arrives at the display");
     memset(ram(PIXELS + 0x2000, 384), 0, 384);
     eqx(transfer(1, 16 * 4 * 5 + 3 * 4, 3, 5, 2, 2), OK, "a part of it");
     eqx(scanout(1, 1, 3, 4, 3, 3), OK, "a part shown");
@@ -399,6 +407,91 @@ static void contexts(void)
         if (context(n * 1000, 0, 0) != OK)
             eq(n, 0, "many");
     eqx(context(1, 0, 0), NO_MEMORY, "more contexts than there may be");
+    end();
+}
+
+static unsigned answers;
+static uint16_t last_answer;
+static void answered(void *opaque, uint16_t head, uint32_t len)
+{
+    (void)opaque, (void)len;
+    answers++;
+    last_answer = head;
+}
+
+/* A command of a context with a fence, as request "head" */
+static uint32_t fenced(uint16_t head, uint32_t ctx, uint32_t flags, uint8_t ring, uint64_t fence)
+{
+    struct virtio_gpu_cmd_submit q = {
+        .hdr = { .type = VIRTIO_GPU_CMD_SUBMIT_3D, .flags = flags, .ctx_id = ctx, .ring_idx = ring, .fence_id = fence },
+    };
+    struct virtqueue_chain c = { .head = head, .n_out = 1, .n_in = 1, .out_len = sizeof(q), .in_len = OUT_SIZE };
+
+    ram_poke(RAM_DATA, &q, sizeof(q));
+    c.part[0].addr = RAM_DATA;
+    c.part[0].len = sizeof(q);
+    c.part[1].addr = OUT_AT;
+    c.part[1].len = OUT_SIZE;
+    written = gpu_command(&gpu, &c, false);
+    memcpy(&out, ram(OUT_AT, OUT_SIZE), OUT_SIZE);
+    return written;
+}
+
+static uint32_t pass(uint32_t ctx, uint32_t ring, uint64_t fence)
+{
+    struct { struct virtio_gpu_cmd_submit q; struct gpu_test_command t; } q = {
+        .q = { HDR(SUBMIT_3D), .size = sizeof(q.t) },
+        .t = { .verb = GPU_TEST_PASS, .resource = ring, .offset = fence },
+    };
+
+    q.q.hdr.ctx_id = ctx;
+    return sent(&q, sizeof(q), OUT_SIZE, false);
+}
+
+static void fences(void)
+{
+    const uint32_t both = VIRTIO_GPU_FLAG_FENCE | VIRTIO_GPU_FLAG_INFO_RING_IDX;
+    struct virtio_gpu_ctx_destroy d = { HDR(CTX_DESTROY) };
+    unsigned n;
+
+    start(true);
+    context(CTX, GPU_TEST_CAPSET, 0);
+    context(CTX + 1, GPU_TEST_CAPSET, 0);
+    eq(fenced(1, CTX, both, 1, 10), 24, "who cannot be answered later is answered at once");
+    gpu.answer = answered;
+    answers = 0;
+    eq(fenced(1, CTX, VIRTIO_GPU_FLAG_FENCE, 0, 10), 24, "a fence of no ring: at once");
+    eq(fenced(1, CTX, both, 0, 10), 24, "a ring whose fences are passed at once");
+    ok(out.hdr.flags == both && out.hdr.fence_id == 10, "... the fence comes back");
+    eqx(fenced(2, CTX, both, 1, 11), VIRTIO_LATER, "a ring whose fences are passed later");
+    ok(out.hdr.type == OK && out.hdr.fence_id == 11 && out.hdr.ring_idx == 1, "... the answer is there");
+    eqx(fenced(4, CTX, both, 2, 12), VIRTIO_LATER, "another ring");
+    eqx(fenced(3, CTX, both, 1, 12), VIRTIO_LATER, "another one of the first");
+    eqx(fenced(5, CTX + 1, both, 1, 12), VIRTIO_LATER, "another context");
+    eqx(fenced(6, CTX, both, 1, 13), VIRTIO_LATER, "one more");
+    eq(answers, 0, "nobody has an answer yet");
+    pass(CTX, 1, 99);
+    eq(answers, 0, "a fence that there is not");
+    pass(CTX, 1, 12);
+    ok(answers == 2 && last_answer == 3, "a fence passed: its command and the one before it in its ring");
+    pass(CTX, 1, 12);
+    eq(answers, 2, "... once");
+    pass(CTX, 2, 12);
+    ok(answers == 3 && last_answer == 4, "the other ring's");
+    eqx(sent(&d, sizeof(d), OUT_SIZE, false), OK, "a context goes");
+    ok(answers == 4 && last_answer == 6, "... nothing of it waits any more");
+    pass(CTX + 1, 1, 12);
+    ok(answers == 5 && last_answer == 5, "... the other one's did");
+    for (n = 0; n < VIRTQUEUE_MAX; n++)
+        if (fenced(n, CTX + 1, both, 1, n) != VIRTIO_LATER)
+            break;
+    eq(n, VIRTQUEUE_MAX, "as many as a queue has requests can wait");
+    eq(fenced(1, CTX + 1, both, 1, n), 24, "... no more than that");
+    pass(CTX + 1, 1, n - 1);
+    eq(answers, 5 + VIRTQUEUE_MAX, "... all of them are answered");
+    fenced(7, CTX + 1, both, 1, 1);
+    gpu_reset(&gpu);
+    eq(answers, 5 + VIRTQUEUE_MAX, "after a reset nobody is");
     end();
 }
 
@@ -652,6 +745,7 @@ int main(void)
     displays();
     two_dimensions();
     contexts();
+    fences();
     host_blobs();
     images();
     guest_blobs();

@@ -5,10 +5,12 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include <linux/memfd.h>
 #include <linux/udmabuf.h>
+#include <linux/virtio_gpu.h>
 
 #include "blob.h"
 #include "test.h"
@@ -85,7 +87,8 @@ static int udmabuf(uint64_t len, int dev)
 int blob_make(struct blob *b, unsigned kind, uint64_t len,
               const struct blob_sources *from)
 {
-    struct blob new = { .len = len, .prot = PROT_READ | PROT_WRITE, .fd = -1 };
+    struct blob new = { .len = len, .prot = PROT_READ | PROT_WRITE, .fd = -1,
+                        .map_info = VIRTIO_GPU_MAP_CACHE_CACHED };
 
     switch (kind) {
     case GPU_TEST_MEMFD:
@@ -141,6 +144,11 @@ int blob_place(struct blob *b, xenlend_span *span, uint64_t offset)
         if (!xenlend_span_place(span, offset, b->len, b->prot, MAP_SHARED,
                                 b->fd, 0))
             return not_placed(b, span, offset);
+    } else if (b->other) {
+        /* Of nothing that is shared: the same again. */
+        if (mremap(b->addr, 0, b->len, MREMAP_MAYMOVE | MREMAP_FIXED, to) ==
+            MAP_FAILED)
+            return not_placed(b, span, offset);
     } else {
         /* Anonymous memory moves there as it is. */
         if (mremap(b->addr, b->len, b->len, MREMAP_MAYMOVE | MREMAP_FIXED,
@@ -156,7 +164,7 @@ int blob_place(struct blob *b, xenlend_span *span, uint64_t offset)
 
 int blob_remove(struct blob *b)
 {
-    if (b->fd < 0) {
+    if (b->fd < 0 && !b->other) {
         /* Leaves something behind, so that nobody else's memory gets into the
          * span before it is reserved again. */
         char *p = mremap(b->addr, b->len, b->len,
@@ -178,11 +186,22 @@ void blob_free(struct blob *b)
         return;
     if (b->placed)
         xenlend_span_remove(b->span, b->offset, b->len);
-    else if (b->fd < 0)
+    else if (b->fd < 0 && !b->other)
         munmap(b->addr, b->len);
     if (b->fd >= 0)
         close(b->fd);
     *b = (struct blob){ .fd = -1 };
+}
+
+/* What is not there any more is an error, where memcpy() is killed. */
+static int copy_mapped(char *from, void *to, uint64_t len)
+{
+    struct iovec local = { to, len }, remote = { from, len };
+    ssize_t n = process_vm_readv(getpid(), &local, 1, &remote, 1, 0);
+
+    if (n >= 0 && (uint64_t)n < len)
+        errno = EFAULT;
+    return n >= 0 && (uint64_t)n == len ? 0 : -1;
 }
 
 int blob_copy(const struct blob *b, uint64_t offset, void *to, uint64_t len)
@@ -193,6 +212,8 @@ int blob_copy(const struct blob *b, uint64_t offset, void *to, uint64_t len)
         errno = EINVAL;
         return -1;
     }
+    if (b->fd < 0 && b->other)
+        return copy_mapped(b->addr + offset, to, len);
     if (b->fd < 0) {
         memcpy(to, b->addr + offset, len);
         return 0;
@@ -237,7 +258,7 @@ int blob_punch(struct blob *b, uint64_t offset, uint64_t len)
 
     if (!p)
         return -1;
-    if (b->fd < 0)
+    if (b->fd < 0 && !b->other)
         return madvise(p, len, MADV_DONTNEED);
     if (!(b->prot & PROT_WRITE)) {
         errno = EACCES;

@@ -2,6 +2,8 @@
 /*
  * Memory of this process's that can be placed in the host-visible region: by
  * mmap() or mremap() into the span behind it, which is all that it takes.
+ * What is in memory that is somebody else's, too, is not to be trusted, nor
+ * that it is there.
  */
 #ifndef GPU_BLOB_H
 #define GPU_BLOB_H
@@ -14,8 +16,11 @@
 struct blob {
     uint64_t len;               /* bytes, whole pages; 0: none */
     int prot;                   /* PROT_* */
-    int fd;                     /* -1: anonymous memory, at addr */
-    char *addr;
+    int fd;                     /* -1: at addr */
+    char *addr;                 /* anonymous memory, which moves, ... */
+    bool other;                 /* ... or somebody else's mapping of something
+                                 * shared, of which there will be another */
+    uint32_t map_info;          /* VIRTIO_GPU_MAP_CACHE_* */
     bool placed;                /* in the span, at offset */
     xenlend_span *span;
     uint64_t offset;

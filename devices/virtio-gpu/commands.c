@@ -282,9 +282,13 @@ static uint32_t flush(struct command *c)
         return why;
     if (!r->blob_mem && !inside(&q->r, r->width, r->height))
         return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
-    /* Nobody watches: the picture is made when somebody asks for it. */
-    for (unsigned i = 0; i < c->gpu->config.scanouts; i++)
-        c->gpu->scanouts[i].flushes += c->gpu->scanouts[i].resource == r->id;
+    for (unsigned i = 0; i < c->gpu->config.scanouts; i++) {
+        if (c->gpu->scanouts[i].resource != r->id)
+            continue;
+        c->gpu->scanouts[i].flushes++;
+        if (c->gpu->flushed)
+            c->gpu->flushed(c->gpu->flushed_opaque, i);
+    }
     return VIRTIO_GPU_RESP_OK_NODATA;
 }
 
@@ -341,9 +345,7 @@ static uint32_t create_blob(struct command *c)
     r->size = q->size;
     r->blob_mem = q->blob_mem;
     if (host) {
-        rc = gpu_context_blob(c->gpu, ctx, q->blob_id, PAGES(q->size),
-                              &r->blob);
-        r->contexts = (uint64_t)1 << (ctx - c->gpu->contexts);
+        rc = gpu_context_blob(c->gpu, ctx, r, q->blob_id, q->blob_flags);
     } else {
         rc = read_backing(c, r, q->nr_entries);
         if (rc == VIRTIO_GPU_RESP_OK_NODATA && r->backing.len < q->size)
@@ -375,14 +377,15 @@ static uint32_t map_blob(struct command *c)
     if (r->blob_mem != VIRTIO_GPU_BLOB_MEM_HOST3D)
         return VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID;
     room = c->gpu->region ? xenlend_span_len(c->gpu->region) : 0;
-    if (r->blob.placed || offset % XENLEND_PAGE_SIZE || offset > room ||
+    if (!r->blob.len || r->blob.placed || offset % XENLEND_PAGE_SIZE ||
+        offset > room ||
         r->blob.len > room - offset || overlaps(c->gpu, offset, r->blob.len))
         return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
     if (blob_place(&r->blob, c->gpu->region, offset)) {
         gpu_message(c->gpu, "mapping resource %u: %s", r->id, strerror(errno));
         return VIRTIO_GPU_RESP_ERR_UNSPEC;
     }
-    c->out.map.map_info = VIRTIO_GPU_MAP_CACHE_CACHED;
+    c->out.map.map_info = r->blob.map_info;
     c->out_len = sizeof(c->out.map);
     return VIRTIO_GPU_RESP_OK_MAP_INFO;
 }
@@ -436,11 +439,15 @@ static uint32_t get_capset(struct command *c)
 static uint32_t ctx_create(struct command *c)
 {
     const struct virtio_gpu_ctx_create *q = &c->r.ctx_create;
+    char name[sizeof(q->debug_name) + 1];
 
     if (q->nlen > sizeof(q->debug_name))
         return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
+    memcpy(name, q->debug_name, q->nlen);
+    name[q->nlen] = 0;
     /* its lowest byte; the others are for features that there are not yet */
-    return gpu_context_new(c->gpu, q->hdr.ctx_id, q->context_init & 0xff);
+    return gpu_context_new(c->gpu, q->hdr.ctx_id, q->context_init & 0xff,
+                           name);
 }
 
 static uint32_t ctx_destroy(struct command *c)
@@ -458,18 +465,16 @@ static uint32_t ctx_resource(struct command *c)
     struct gpu_context *ctx = gpu_context(c->gpu, c->r.hdr.ctx_id);
     uint32_t why;
     struct gpu_resource *r;
-    uint64_t bit;
 
     if (!ctx)
         return VIRTIO_GPU_RESP_ERR_INVALID_CONTEXT_ID;
     r = resource(c, c->r.ctx_resource.resource_id, &why);
     if (!r)
         return why;
-    bit = (uint64_t)1 << (ctx - c->gpu->contexts);
     if (c->r.hdr.type == VIRTIO_GPU_CMD_CTX_ATTACH_RESOURCE)
-        r->contexts |= bit;
+        gpu_context_attach(c->gpu, ctx, r);
     else
-        r->contexts &= ~bit;
+        gpu_context_detach(c->gpu, ctx, r);
     return VIRTIO_GPU_RESP_OK_NODATA;
 }
 
@@ -548,11 +553,37 @@ static uint32_t run(struct command *c, const struct entry *e)
     return e->run(c);
 }
 
+/*
+ * Whether a command that has been executed has started something that its
+ * fence waits for.  Without a ring fences are those of all commands, which
+ * have been executed when they are answered.
+ */
+static bool waits(struct command *c, uint32_t type, struct gpu_waiting *w)
+{
+    const uint32_t both = VIRTIO_GPU_FLAG_FENCE | VIRTIO_GPU_FLAG_INFO_RING_IDX;
+    const struct virtio_gpu_ctrl_hdr *h = &c->r.hdr;
+    struct gpu *gpu = c->gpu;
+    struct gpu_context *ctx;
+
+    if (type >= VIRTIO_GPU_RESP_ERR_UNSPEC || (h->flags & both) != both ||
+        !gpu->answer || gpu->n_waiting == VIRTQUEUE_MAX)
+        return false;
+    ctx = gpu_context(gpu, h->ctx_id);
+    if (!ctx || !ctx->kind || !ctx->kind->fence)
+        return false;
+    *w = (struct gpu_waiting){ .ctx = ctx->id, .ring = h->ring_idx,
+                               .fence = h->fence_id, .head = c->chain->head };
+    return ctx->kind->fence(gpu, ctx, h->ring_idx, h->fence_id) ==
+           VIRTIO_GPU_RESP_OK_NODATA;
+}
+
 uint32_t gpu_command(struct gpu *gpu, const struct virtqueue_chain *chain,
                      bool cursor)
 {
     struct command c = { .gpu = gpu, .chain = chain };
     struct virtio_gpu_ctrl_hdr *out = &c.out.hdr;
+    struct gpu_waiting later;
+    bool wait;
     uint32_t type;
 
     type = run(&c, cursor ? pointer : control);
@@ -562,8 +593,8 @@ uint32_t gpu_command(struct gpu *gpu, const struct virtqueue_chain *chain,
         gpu_message(gpu, "command %#x: error %#x", c.r.hdr.type, type);
         c.out_len = sizeof(*out);
     }
+    wait = !cursor && waits(&c, type, &later);
     out->type = type;
-    /* All that it asked for has been done: the fence has been passed. */
     if (c.r.hdr.flags & VIRTIO_GPU_FLAG_FENCE) {
         out->flags = c.r.hdr.flags & (VIRTIO_GPU_FLAG_FENCE |
                                       VIRTIO_GPU_FLAG_INFO_RING_IDX);
@@ -571,5 +602,9 @@ uint32_t gpu_command(struct gpu *gpu, const struct virtqueue_chain *chain,
         out->ctx_id = c.r.hdr.ctx_id;
         out->ring_idx = c.r.hdr.ring_idx;
     }
-    return virtqueue_write(chain, &gpu->mem, 0, out, c.out_len);
+    later.written = virtqueue_write(chain, &gpu->mem, 0, out, c.out_len);
+    if (!wait)
+        return later.written;
+    gpu_wait(gpu, &later);
+    return VIRTIO_LATER;
 }

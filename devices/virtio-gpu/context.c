@@ -4,30 +4,48 @@
 #include <stdlib.h>
 
 #include "context.h"
+#include "renderer.h"
 
-/* In the order of their indexes; the last one is for --test only. */
-static const struct context_kind *const kinds[] = {
-    &cross_domain_context, &test_context,
-};
-#define KINDS (sizeof(kinds) / sizeof(kinds[0]))
+#define MAX_KINDS   3u
+
+/* In the order of their indexes; returns how many. */
+static unsigned kinds(const struct gpu *gpu,
+                      const struct context_kind *kind[MAX_KINDS])
+{
+    unsigned n = 0;
+
+    kind[n++] = &cross_domain_context;
+    if (gpu->config.renderer)
+        kind[n++] = gpu->config.renderer->kind;
+    if (gpu->config.test)
+        kind[n++] = &test_context;
+    return n;
+}
 
 unsigned gpu_capsets(const struct gpu *gpu)
 {
-    return gpu->config.test ? KINDS : KINDS - 1;
+    const struct context_kind *kind[MAX_KINDS];
+
+    return kinds(gpu, kind);
 }
 
 const struct context_kind *context_kind_at(const struct gpu *gpu,
                                            uint32_t index)
 {
-    return index < gpu_capsets(gpu) ? kinds[index] : NULL;
+    const struct context_kind *kind[MAX_KINDS];
+
+    return index < kinds(gpu, kind) ? kind[index] : NULL;
 }
 
 const struct context_kind *context_kind_of(const struct gpu *gpu,
                                            uint32_t capset)
 {
-    for (unsigned i = 0; i < gpu_capsets(gpu); i++)
-        if (kinds[i]->capset == capset)
-            return kinds[i];
+    const struct context_kind *kind[MAX_KINDS];
+    unsigned n = kinds(gpu, kind);
+
+    for (unsigned i = 0; i < n; i++)
+        if (kind[i]->capset == capset)
+            return kind[i];
     return NULL;
 }
 
@@ -39,10 +57,12 @@ struct gpu_context *gpu_context(struct gpu *gpu, uint32_t id)
     return NULL;
 }
 
-uint32_t gpu_context_new(struct gpu *gpu, uint32_t id, uint32_t capset)
+uint32_t gpu_context_new(struct gpu *gpu, uint32_t id, uint32_t capset,
+                         const char *name)
 {
     const struct context_kind *kind = context_kind_of(gpu, capset);
     struct gpu_context *c = NULL;
+    uint32_t rc = VIRTIO_GPU_RESP_OK_NODATA;
 
     if (!id || gpu_context(gpu, id))
         return VIRTIO_GPU_RESP_ERR_INVALID_CONTEXT_ID;
@@ -61,18 +81,47 @@ uint32_t gpu_context_new(struct gpu *gpu, uint32_t id, uint32_t capset)
     }
     c->id = id;
     c->kind = kind;
-    return VIRTIO_GPU_RESP_OK_NODATA;
+    if (kind && kind->open)
+        rc = kind->open(gpu, c, name);
+    if (rc != VIRTIO_GPU_RESP_OK_NODATA) {
+        free(c->state);
+        *c = (struct gpu_context){ 0 };
+    }
+    return rc;
 }
 
 void gpu_context_free(struct gpu *gpu, struct gpu_context *c)
 {
     uint64_t bit = (uint64_t)1 << (c - gpu->contexts);
 
+    if (c->kind && c->kind->close)
+        c->kind->close(gpu, c);
+    gpu_fences_passed(gpu, c->id);
     for (unsigned i = 0; i < GPU_BUCKETS; i++)
         for (struct gpu_resource *r = gpu->buckets[i]; r; r = r->next)
             r->contexts &= ~bit;
     free(c->state);
     *c = (struct gpu_context){ 0 };
+}
+
+void gpu_context_attach(struct gpu *gpu, struct gpu_context *c,
+                        struct gpu_resource *r)
+{
+    uint64_t bit = (uint64_t)1 << (c - gpu->contexts);
+
+    if (!(r->contexts & bit) && c->kind && c->kind->attach)
+        c->kind->attach(gpu, c, r);
+    r->contexts |= bit;
+}
+
+void gpu_context_detach(struct gpu *gpu, struct gpu_context *c,
+                        struct gpu_resource *r)
+{
+    uint64_t bit = (uint64_t)1 << (c - gpu->contexts);
+
+    if (r->contexts & bit && c->kind && c->kind->detach)
+        c->kind->detach(gpu, c, r);
+    r->contexts &= ~bit;
 }
 
 bool context_has(const struct gpu *gpu, const struct gpu_context *c,
@@ -100,11 +149,21 @@ uint32_t context_response(int err)
 /* A context without a capset is for nothing but to be there: Linux makes one
  * for programs that ask for none. */
 uint32_t gpu_context_blob(struct gpu *gpu, struct gpu_context *c,
-                          uint64_t blob_id, uint64_t len, struct blob *blob)
+                          struct gpu_resource *r, uint64_t blob_id,
+                          uint32_t flags)
 {
+    uint64_t len = (r->size + XENLEND_PAGE_SIZE - 1) &
+                   ~(uint64_t)(XENLEND_PAGE_SIZE - 1);
+    uint32_t rc;
+
     if (!c->kind)
         return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
-    return c->kind->blob(gpu, c, blob_id, len, blob);
+    rc = c->kind->blob(gpu, c, r, blob_id, len, flags, &r->blob);
+    if (rc == VIRTIO_GPU_RESP_OK_NODATA) {
+        r->maker = c->kind;
+        r->contexts = (uint64_t)1 << (c - gpu->contexts);
+    }
+    return rc;
 }
 
 uint32_t gpu_context_submit(struct gpu *gpu, struct gpu_context *c,

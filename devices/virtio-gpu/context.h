@@ -7,7 +7,7 @@
 
 #include "gpu.h"
 
-#define CAPSET_MAX_LEN  64u
+#define CAPSET_MAX_LEN  512u
 
 struct context_kind {
     uint32_t capset, version;
@@ -16,14 +16,31 @@ struct context_kind {
     size_t caps_len;
     size_t state_len;           /* bytes that each context has, zero at first */
 
-    /* Return VIRTIO_GPU_RESP_*. */
-    /* Memory for a blob of len bytes, whole pages. */
-    uint32_t (*blob)(struct gpu *gpu, struct gpu_context *c, uint64_t blob_id,
-                     uint64_t len, struct blob *blob);
+    /* Those that return something return VIRTIO_GPU_RESP_*; those that are
+     * said to be may be NULL. */
+    /* Memory for a resource that is to be a blob of len bytes, whole pages;
+     * flags: VIRTIO_GPU_BLOB_FLAG_*. */
+    uint32_t (*blob)(struct gpu *gpu, struct gpu_context *c,
+                     const struct gpu_resource *r, uint64_t blob_id,
+                     uint64_t len, uint32_t flags, struct blob *blob);
     /* One command or more: len bytes at offset of a request. */
     uint32_t (*submit)(struct gpu *gpu, struct gpu_context *c,
                        const struct virtqueue_chain *chain, uint64_t offset,
                        uint32_t len);
+    /* May be NULL: */
+    uint32_t (*open)(struct gpu *gpu, struct gpu_context *c, const char *name);
+    void (*close)(struct gpu *gpu, struct gpu_context *c);
+    void (*attach)(struct gpu *gpu, struct gpu_context *c,
+                   const struct gpu_resource *r);
+    void (*detach)(struct gpu *gpu, struct gpu_context *c,
+                   const struct gpu_resource *r);
+    /* A resource whose blob it made, and has been taken out of the span, is
+     * freed. */
+    void (*forget)(struct gpu *gpu, const struct gpu_resource *r);
+    /* gpu_fence_passed() shall be called, later, when the commands before this
+     * have got that far. */
+    uint32_t (*fence)(struct gpu *gpu, struct gpu_context *c, uint32_t ring,
+                      uint64_t fence);
 };
 
 extern const struct context_kind cross_domain_context, test_context;

@@ -7,12 +7,13 @@
 #include "context.h"
 #include "test.h"
 
-static uint32_t blob(struct gpu *gpu, struct gpu_context *c, uint64_t blob_id,
-                     uint64_t len, struct blob *new)
+static uint32_t blob(struct gpu *gpu, struct gpu_context *c,
+                     const struct gpu_resource *r, uint64_t blob_id,
+                     uint64_t len, uint32_t flags, struct blob *new)
 {
     int err;
 
-    (void)c;
+    (void)c, (void)r, (void)flags;
     if (blob_id > UINT32_MAX)
         return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
     err = blob_make(new, blob_id, len, &gpu->config.test_sources);
@@ -25,9 +26,14 @@ static uint32_t blob(struct gpu *gpu, struct gpu_context *c, uint64_t blob_id,
 static int execute(struct gpu *gpu, const struct gpu_context *c,
                    const struct gpu_test_command *t)
 {
-    struct gpu_resource *r = gpu_find(gpu, t->resource);
+    struct gpu_resource *r;
     int rc;
 
+    if (t->verb == GPU_TEST_PASS) {
+        gpu_fence_passed(gpu, c->id, t->resource, t->offset);
+        return 0;
+    }
+    r = gpu_find(gpu, t->resource);
     if (!r || !context_has(gpu, c, r) ||
         r->blob_mem != VIRTIO_GPU_BLOB_MEM_HOST3D)
         return EINVAL;
@@ -64,10 +70,19 @@ static uint32_t submit(struct gpu *gpu, struct gpu_context *c,
     return VIRTIO_GPU_RESP_OK_NODATA;
 }
 
+/* It is passed when GPU_TEST_PASS says so. */
+static uint32_t fence(struct gpu *gpu, struct gpu_context *c, uint32_t ring,
+                      uint64_t id)
+{
+    (void)gpu, (void)c, (void)id;
+    return ring ? VIRTIO_GPU_RESP_OK_NODATA
+                : VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
+}
+
 static const uint32_t version = 1;
 
 const struct context_kind test_context = {
     .capset = GPU_TEST_CAPSET, .version = 1,
     .caps = &version, .caps_len = sizeof(version),
-    .blob = blob, .submit = submit,
+    .blob = blob, .submit = submit, .fence = fence,
 };

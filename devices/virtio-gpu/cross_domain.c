@@ -153,12 +153,13 @@ static uint32_t submit(struct gpu *gpu, struct gpu_context *c,
     return VIRTIO_GPU_RESP_OK_NODATA;
 }
 
-static uint32_t blob(struct gpu *gpu, struct gpu_context *c, uint64_t blob_id,
-                     uint64_t len, struct blob *new)
+static uint32_t blob(struct gpu *gpu, struct gpu_context *c,
+                     const struct gpu_resource *r, uint64_t blob_id,
+                     uint64_t len, uint32_t flags, struct blob *new)
 {
     const struct state *s = c->state;
 
-    (void)gpu;
+    (void)gpu, (void)r, (void)flags;
     if (!blob_id || blob_id > s->n || len != s->sizes[blob_id - 1])
         return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
     return context_response(blob_make(new, GPU_TEST_MEMFD, len, NULL));

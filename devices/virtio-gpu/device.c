@@ -13,6 +13,8 @@
 #include "../virtio/foreign.h"
 #include "../virtio/transport.h"
 #include "device.h"
+#include "renderer.h"
+#include "trapped.h"
 
 #define REGION_BAR  4
 
@@ -21,6 +23,7 @@ struct gpu_device {
     struct gpu_device_config config;
     struct gpu gpu;
     struct lent_bar *region;
+    struct trapped_bar trapped;
     struct ioreq_server *server;
     struct foreign *foreign;
     struct pci_function *fn;
@@ -42,6 +45,14 @@ static void send_msi(void *opaque, uint64_t addr, uint32_t data)
     /* An address that is no local APIC's is the guest's mistake, and what it
      * misses is its interrupt. */
     (void)ioreq_server_msi(dev->server, addr, data);
+}
+
+/* gpu.answer: of the control queue */
+static void answer(void *opaque, uint16_t head, uint32_t written)
+{
+    struct gpu_device *dev = opaque;
+
+    virtio_device_answer(virtio_pci_device(dev->virtio), 0, head, written);
 }
 
 static void wake(void *opaque)
@@ -85,6 +96,7 @@ static int plug(struct gpu_device *dev)
 
     gpu_init(&dev->gpu, &c->gpu, &mem, lent_bar_span(dev->region), message,
              dev);
+    dev->gpu.answer = answer;
     kind = gpu_kind();
     dev->fn = pci_function_add(ioreq_server_bus(dev->server), c->slot, &ident);
     if (!dev->fn)
@@ -94,8 +106,11 @@ static int plug(struct gpu_device *dev)
         .kind = &kind, .kind_opaque = &dev->gpu, .mem = mem,
         .send_msi = send_msi, .wake = wake, .opaque = dev,
     });
+    dev->trapped.gpu = &dev->gpu;
     if (!dev->virtio ||
-        lent_bar_add(dev->region, dev->fn, REGION_BAR, c->address))
+        (c->trap ? trapped_bar_add(&dev->trapped, dev->fn, REGION_BAR,
+                                   c->address, c->size)
+                 : lent_bar_add(dev->region, dev->fn, REGION_BAR, c->address)))
         return -1;
     return virtio_pci_add_shared_memory(dev->virtio, GPU_REGION_ID, REGION_BAR,
                                         c->size);
@@ -148,7 +163,7 @@ fail:
 int gpu_device_start(struct gpu_device *dev)
 {
     pci_enable(dev->fn);
-    if (!gpu_device_window(dev)) {      /* it has said why */
+    if (!dev->config.trap && !gpu_device_window(dev)) {     /* it has said why */
         errno = lent_bar_error(dev->region);
         return -1;
     }
@@ -183,6 +198,11 @@ xenlend_window *gpu_device_window(const struct gpu_device *dev)
     return lent_bar_window(dev->region);
 }
 
+uint64_t gpu_device_trapped(const struct gpu_device *dev)
+{
+    return dev->trapped.reads + dev->trapped.writes;
+}
+
 unsigned gpu_device_server(const struct gpu_device *dev)
 {
     return ioreq_server_id(dev->server);
@@ -194,6 +214,10 @@ void gpu_device_pollfds(const struct gpu_device *dev, struct pollfd *fds)
                               .events = POLLIN };
     fds[1] = (struct pollfd){ .fd = dev->work, .events = POLLIN };
     lent_bar_pollfds(dev->region, fds + 2);
+    fds[4] = (struct pollfd){
+        .fd = dev->gpu.config.renderer ? dev->gpu.config.renderer->fd() : -1,
+        .events = POLLIN,
+    };
 }
 
 int gpu_device_dispatch(struct gpu_device *dev)
@@ -207,5 +231,7 @@ int gpu_device_dispatch(struct gpu_device *dev)
     if (!eventfd_read(dev->work, &n) &&
         virtio_device_work(virtio_pci_device(dev->virtio)))
         wake(dev);
+    if (dev->gpu.config.renderer)
+        dev->gpu.config.renderer->dispatch(&dev->gpu);
     return lent_bar_dispatch(dev->region);
 }

@@ -24,6 +24,7 @@ struct gpu_device_config {
     uint64_t address;       /* of BAR 4; a multiple of size */
     uint64_t size;          /* of BAR 4 in bytes; a power of two */
     unsigned policy;        /* XENLEND_POLICY_*, where no blob is */
+    bool trap;              /* without lending: trapped.h */
     struct gpu_config gpu;
 };
 
@@ -43,6 +44,8 @@ void gpu_device_close(struct gpu_device *dev);
 struct gpu *gpu_device_gpu(struct gpu_device *dev);
 /* The window, or NULL while BAR 4 decodes nothing. */
 xenlend_window *gpu_device_window(const struct gpu_device *dev);
+/* Accesses to host-visible memory that were emulated, with config.trap */
+uint64_t gpu_device_trapped(const struct gpu_device *dev);
 /* For ioreq_server_bury(), by whoever is left when this process dies */
 unsigned gpu_device_server(const struct gpu_device *dev);
 
@@ -51,7 +54,7 @@ unsigned gpu_device_server(const struct gpu_device *dev);
  * one of them has something, gpu_device_dispatch() deals with it and never
  * waits.  It returns 0, 1 when the guest is gone, -1 with errno set.
  */
-#define GPU_DEVICE_POLLFDS 4
+#define GPU_DEVICE_POLLFDS 5
 void gpu_device_pollfds(const struct gpu_device *dev, struct pollfd *fds);
 int gpu_device_dispatch(struct gpu_device *dev);
 

@@ -37,13 +37,20 @@ static int failed(const char *what)
     return -1;
 }
 
-int drop_privileges(uint32_t domid, const struct identity *id, bool files)
+int identity_become(const struct identity *id)
 {
+    return setgroups(0, NULL) || setresgid(id->gid, id->gid, id->gid) ||
+           setresuid(id->uid, id->uid, id->uid) ? -1 : 0;
+}
+
+int drop_privileges(uint32_t domid, const struct identity *id, unsigned may)
+{
+    bool files = may & FILTER_FILES;
+
     if (xentoolcore_restrict_all(domid))
         return failed("restricting Xen's handles");
     if (id) {
-        if (setgroups(0, NULL) || setresgid(id->gid, id->gid, id->gid) ||
-            setresuid(id->uid, id->uid, id->uid))
+        if (identity_become(id))
             return failed("becoming another user");
         /* That has forgotten it, and made a core dump of what is the guest's
          * impossible, which is right. */
@@ -52,7 +59,7 @@ int drop_privileges(uint32_t domid, const struct identity *id, bool files)
     }
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
         return failed("giving up new privileges");
-    if (filter_install(files))
+    if (filter_install(may))
         return failed("filtering system calls");
     if (id)
         say(0, "handles are for domain %u only, user is %u, group %u; system "

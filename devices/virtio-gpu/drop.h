@@ -15,11 +15,14 @@ struct identity {
 /* Looks up a user.  0, or -1 with errno set: ENOENT. */
 int identity_find(const char *user, struct identity *id);
 
+/* For this process and what it executes.  0, or -1 with errno set. */
+int identity_become(const struct identity *id);
+
 /*
  * Xen's handles for this domain only, another user (NULL: as it is), no new
- * privileges, few system calls (files: to open files is one).  Says each in
- * the log.  0, or -1 with errno set and a message.
+ * privileges, few system calls (may: FILTER_*, filter.h, which more).  Says
+ * each in the log.  0, or -1 with errno set and a message.
  */
-int drop_privileges(uint32_t domid, const struct identity *id, bool files);
+int drop_privileges(uint32_t domid, const struct identity *id, unsigned may);
 
 #endif

@@ -5,6 +5,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <unistd.h>
 
 #include <linux/audit.h>
 #include <linux/filter.h>
@@ -29,14 +30,20 @@ static const unsigned short allowed[] = {
     SYS_memfd_create, SYS_ftruncate, SYS_fallocate, SYS_pread64, SYS_pwrite64,
     SYS_lseek, SYS_fcntl, SYS_fstat, SYS_newfstatat, SYS_dup, SYS_close,
 };
+/* With FILTER_RENDERER: to talk to the render server */
+static const unsigned short renderer[] = {
+    SYS_sendmsg, SYS_recvmsg, SYS_eventfd2, SYS_epoll_ctl, SYS_epoll_wait,
+    SYS_epoll_pwait, SYS_getsockopt,
+};
 /* ... if what is mapped is not to be executed */
 static const unsigned short mapping[] = { SYS_mmap, SYS_mprotect };
 
 #define N(array) (sizeof(array) / sizeof((array)[0]))
 
-int filter_install(bool files)
+int filter_install(unsigned may)
 {
-    struct sock_filter code[2 * (N(allowed) + 1) + 5 * N(mapping) + 8];
+    struct sock_filter code[2 * (N(allowed) + N(renderer) + 1) +
+                            5 * N(mapping) + 12];
     struct sock_fprog prog = { .filter = code };
     unsigned n = 0;
 
@@ -52,7 +59,18 @@ int filter_install(bool files)
         ADD(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, allowed[i], 0, 1));
         RETURN(SECCOMP_RET_ALLOW);
     }
-    if (files) {
+    for (unsigned i = 0; may & FILTER_RENDERER && i < N(renderer); i++) {
+        ADD(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, renderer[i], 0, 1));
+        RETURN(SECCOMP_RET_ALLOW);
+    }
+    if (may & FILTER_RENDERER) {
+        ADD(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_process_vm_readv, 0, 4));
+        LOAD(args[0]);
+        ADD(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)getpid(), 0, 1));
+        RETURN(SECCOMP_RET_ALLOW);
+        LOAD(nr);
+    }
+    if (may & FILTER_FILES) {
         ADD(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_openat, 0, 1));
         RETURN(SECCOMP_RET_ALLOW);
     }
@@ -68,5 +86,7 @@ int filter_install(bool files)
 #undef LOAD
 #undef ADD
     prog.len = n;
-    return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog, 0, 0);
+    /* All threads: a renderer's libraries may have some. */
+    return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER,
+                   SECCOMP_FILTER_FLAG_TSYNC, &prog) ? -1 : 0;
 }

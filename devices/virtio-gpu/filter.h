@@ -4,13 +4,15 @@
 #ifndef GPU_FILTER_H
 #define GPU_FILTER_H
 
-#include <stdbool.h>
+#define FILTER_FILES    1u      /* files may be opened */
+#define FILTER_RENDERER 2u      /* and what a renderer needs: messages through
+                                 * sockets that are there, own memory read */
 
 /*
- * For this process, from now on; it must have given up new privileges.  Other
- * calls fail with EPERM, and so does memory that is to be executed.  files:
- * files may be opened.  0, or -1 with errno set.
+ * For this process with all its threads, from now on; it must have given up
+ * new privileges.  Other calls fail with EPERM, and so does memory that is to
+ * be executed.  may: FILTER_*.  0, or -1 with errno set.
  */
-int filter_install(bool files);
+int filter_install(unsigned may);
 
 #endif

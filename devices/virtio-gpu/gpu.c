@@ -22,6 +22,8 @@ void gpu_init(struct gpu *gpu, const struct gpu_config *config,
 
 void gpu_reset(struct gpu *gpu)
 {
+    /* Nobody waits for answers any more. */
+    gpu->n_waiting = 0;
     for (unsigned i = 0; i < GPU_BUCKETS; i++)
         while (gpu->buckets[i])
             gpu_resource_free(gpu, gpu->buckets[i]);

@@ -31,6 +31,7 @@ struct gpu_config {
     uint64_t max_memory;        /* bytes of this process's that resources use */
     bool test;                  /* contexts of test.h */
     struct blob_sources test_sources;
+    struct renderer *renderer;  /* renderer.h, started; NULL: none */
 };
 
 struct gpu_resource {
@@ -38,6 +39,7 @@ struct gpu_resource {
     uint32_t id;
     uint64_t cost;              /* what counts against max_memory */
     uint64_t contexts;          /* bit n: attached to the nth */
+    const struct context_kind *maker;   /* whose context made the blob */
     struct backing backing;
     /* a 2D resource, ... */
     uint32_t *pixels;
@@ -52,6 +54,15 @@ struct gpu_context {
     uint32_t id;                /* 0: free */
     const struct context_kind *kind;    /* context.h; NULL: no capset */
     void *state;                /* the kind's */
+};
+
+/* A command that has been executed, and is answered when its fence has been
+ * passed. */
+struct gpu_waiting {
+    uint32_t ctx, ring;
+    uint64_t fence;
+    uint16_t head;              /* of the request */
+    uint32_t written;
 };
 
 /* What a display shows */
@@ -80,10 +91,21 @@ struct gpu {
     struct gpu_scanout scanouts[VIRTIO_GPU_MAX_SCANOUTS];
     uint32_t events;
     uint64_t commands, errors;
+    /* in the order of the commands */
+    unsigned n_waiting;
+    struct gpu_waiting waiting[VIRTQUEUE_MAX];
+    void (*answer)(void *opaque, uint16_t head, uint32_t written);
+    /* A display shows another picture now; may be NULL. */
+    void (*flushed)(void *opaque, unsigned scanout);
+    void *flushed_opaque;
 };
 
-/* message: about what the guest does, ten times at most; may be NULL.  region:
- * may be NULL, then nothing is host-visible. */
+/*
+ * message: about what the guest does, ten times at most; may be NULL.  region:
+ * may be NULL, then nothing is host-visible.  Who sets gpu->answer after this
+ * gets requests of the control queue answered later, when their fences are
+ * passed; otherwise they are answered at once.
+ */
 void gpu_init(struct gpu *gpu, const struct gpu_config *config,
               const struct guest_memory *mem, xenlend_span *region,
               void (*message)(void *opaque, const char *text), void *opaque);
@@ -97,9 +119,17 @@ void gpu_message(struct gpu *gpu, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 
 /* commands.c: one request of the control queue or the cursor queue; returns
- * how many bytes were written. */
+ * how many bytes were written, or VIRTIO_LATER. */
 uint32_t gpu_command(struct gpu *gpu, const struct virtqueue_chain *chain,
                      bool cursor);
+
+/* fence.c.  A command that has been executed is to be answered later. */
+void gpu_wait(struct gpu *gpu, const struct gpu_waiting *w);
+/* This fence of a context's ring has been passed, and those before it. */
+void gpu_fence_passed(struct gpu *gpu, uint32_t ctx, uint32_t ring,
+                      uint64_t fence);
+/* All fences of a context are. */
+void gpu_fences_passed(struct gpu *gpu, uint32_t ctx);
 
 /* resource.c.  Functions that return VIRTIO_GPU_RESP_* say that. */
 struct gpu_resource *gpu_find(struct gpu *gpu, uint32_t id);
@@ -130,12 +160,19 @@ void gpu_edid(unsigned width, unsigned height, uint8_t edid[128]);
 /* context.c */
 struct gpu_context *gpu_context(struct gpu *gpu, uint32_t id);
 unsigned gpu_capsets(const struct gpu *gpu);
-/* capset: a capset's id, or 0.  VIRTIO_GPU_RESP_* */
-uint32_t gpu_context_new(struct gpu *gpu, uint32_t id, uint32_t capset);
+/* capset: a capset's id, or 0.  name: of the guest's.  VIRTIO_GPU_RESP_* */
+uint32_t gpu_context_new(struct gpu *gpu, uint32_t id, uint32_t capset,
+                         const char *name);
 void gpu_context_free(struct gpu *gpu, struct gpu_context *c);
-/* A blob that a context makes.  VIRTIO_GPU_RESP_* */
+/* The memory of a blob that a context makes.  VIRTIO_GPU_RESP_* */
 uint32_t gpu_context_blob(struct gpu *gpu, struct gpu_context *c,
-                          uint64_t blob_id, uint64_t len, struct blob *blob);
+                          struct gpu_resource *r, uint64_t blob_id,
+                          uint32_t flags);
+/* A resource is, or is no longer, one of a context's. */
+void gpu_context_attach(struct gpu *gpu, struct gpu_context *c,
+                        struct gpu_resource *r);
+void gpu_context_detach(struct gpu *gpu, struct gpu_context *c,
+                        struct gpu_resource *r);
 /* Commands for a context: len bytes at offset of a request.
  * VIRTIO_GPU_RESP_* */
 uint32_t gpu_context_submit(struct gpu *gpu, struct gpu_context *c,

@@ -17,8 +17,10 @@
 #include "../pci/keeper.h"
 #include "device.h"
 #include "drop.h"
+#include "filter.h"
 #include "picture.h"
 #include "refusal.h"
+#include "renderer.h"
 #include "text.h"
 
 static const char help[] =
@@ -32,7 +34,13 @@ static const char help[] =
     "  --display WxH|none    a display of so many pixels (1024x768)\n"
     "  --memory SIZE         most memory of the host that resources may have (512M)\n"
     "  --screenshot FILE     what the display shows, as PNG, on SIGUSR1 and at the end\n"
+    "  --record FILE         each picture that the display shows, one PNG after the other\n"
     "  --policy ones|fault|crash|hold  for accesses where no blob is (ones)\n"
+    "  --renderer venus      contexts for Vulkan, by libvirglrenderer\n"
+    "  --render-server FILE  its virgl_render_server\n"
+    "  --renderer-modules FOLDER  where gpu-venus.so is\n"
+    "  --opaque              also memory of Vulkan's that has no descriptor of its own\n"
+    "  --trap                without lending, to compare: each access is emulated\n"
     "  --test[=FOLDER]       contexts for tests: memory of any kind, files in FOLDER\n"
     "  --user NAME           who to be once the device is there (nobody; root: as now)\n"
     "  --detach              go on in the background once the device is there\n"
@@ -41,7 +49,8 @@ static const char help[] =
 
 struct options {
     struct gpu_device_config config;
-    const char *screenshot, *user;
+    const char *screenshot, *record, *user, *renderer, *modules;
+    struct renderer_config rendering;
     bool detach, have_domain;
 };
 
@@ -66,7 +75,8 @@ static int display(const char *text, struct gpu_config *gpu)
 static int parse(int argc, char **argv, struct options *o)
 {
     enum { DOMAIN_ = 256, SIZE_, ADDRESS_, SLOT_, DISPLAY_, MEMORY_,
-           SCREENSHOT_, POLICY_, TEST_, USER_, DETACH_, HELP_ };
+           SCREENSHOT_, RECORD_, POLICY_, RENDERER_, SERVER_, MODULES_, OPAQUE_, TRAP_, TEST_,
+           USER_, DETACH_, HELP_ };
     static const struct option longs[] = {
         { "domain", required_argument, NULL, DOMAIN_ },
         { "size", required_argument, NULL, SIZE_ },
@@ -75,7 +85,13 @@ static int parse(int argc, char **argv, struct options *o)
         { "display", required_argument, NULL, DISPLAY_ },
         { "memory", required_argument, NULL, MEMORY_ },
         { "screenshot", required_argument, NULL, SCREENSHOT_ },
+        { "record", required_argument, NULL, RECORD_ },
         { "policy", required_argument, NULL, POLICY_ },
+        { "renderer", required_argument, NULL, RENDERER_ },
+        { "render-server", required_argument, NULL, SERVER_ },
+        { "renderer-modules", required_argument, NULL, MODULES_ },
+        { "opaque", no_argument, NULL, OPAQUE_ },
+        { "trap", no_argument, NULL, TRAP_ },
         { "test", optional_argument, NULL, TEST_ },
         { "user", required_argument, NULL, USER_ },
         { "detach", no_argument, NULL, DETACH_ },
@@ -127,9 +143,30 @@ static int parse(int argc, char **argv, struct options *o)
         case SCREENSHOT_:
             o->screenshot = optarg;
             break;
+        case RECORD_:
+            o->record = optarg;
+            break;
         case POLICY_:
             if (parse_policy(optarg, &c->policy))
                 return usage_error("'%s' is no policy: " POLICIES, optarg);
+            break;
+        case RENDERER_:
+            if (strcmp(optarg, "venus"))
+                return usage_error("'%s' is no renderer: there is venus",
+                                   optarg);
+            o->renderer = optarg;
+            break;
+        case SERVER_:
+            o->rendering.server = optarg;
+            break;
+        case MODULES_:
+            o->modules = optarg;
+            break;
+        case OPAQUE_:
+            o->rendering.opaque = true;
+            break;
+        case TRAP_:
+            c->trap = true;
             break;
         case TEST_:
             c->gpu.test = true;
@@ -154,9 +191,39 @@ static int parse(int argc, char **argv, struct options *o)
     if (c->address & (c->size - 1))
         return usage_error("address %#llx is no multiple of the size, %s",
                            (unsigned long long)c->address, show_size(c->size));
-    if (o->screenshot && !c->gpu.scanouts)
-        return usage_error("no screenshot without a display");
+    if (!o->renderer &&
+        (o->rendering.server || o->modules || o->rendering.opaque))
+        return usage_error("which --renderer?");
+    if ((o->screenshot || o->record) && !c->gpu.scanouts)
+        return usage_error("no pictures without a display");
     return 0;
+}
+
+/* Files for pictures; -1: none */
+struct pictures {
+    int shot;           /* the last one */
+    int record;         /* all of them */
+    struct gpu *gpu;
+};
+
+/* gpu.flushed */
+static void record(void *opaque, unsigned scanout)
+{
+    struct pictures *p = opaque;
+    unsigned width, height;
+    uint32_t *pixels;
+
+    if (p->record < 0 || scanout)
+        return;
+    pixels = gpu_picture(p->gpu, 0, &width, &height);
+    if (pixels && !picture_append(p->record, pixels, width, height)) {
+        free(pixels);
+        return;
+    }
+    say(errno, "the record ends here");
+    close(p->record);
+    p->record = -1;
+    free(pixels);
 }
 
 /* At the end there may be nothing any more that is shown. */
@@ -175,7 +242,8 @@ static void screenshot(struct gpu_device *dev, int fd, bool end)
     free(pixels);
 }
 
-static int serve(struct gpu_device *dev, int signals, int picture)
+static int serve(struct gpu_device *dev, int signals,
+                 struct pictures *pictures)
 {
     struct pollfd p[1 + GPU_DEVICE_POLLFDS];
     struct signalfd_siginfo info;
@@ -191,7 +259,7 @@ static int serve(struct gpu_device *dev, int signals, int picture)
         if (p[0].revents && read(signals, &info, sizeof(info)) > 0) {
             if (info.ssi_signo != SIGUSR1)
                 return 0;
-            screenshot(dev, picture, false);
+            screenshot(dev, pictures->shot, false);
         }
         r = gpu_device_dispatch(dev);
         if (r > 0) {
@@ -205,6 +273,16 @@ static int serve(struct gpu_device *dev, int signals, int picture)
     }
 }
 
+/* Opened while it may be.  -1 after a message */
+static int file_for(const char *path, int flags)
+{
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | flags, 0644);
+
+    if (fd < 0)
+        say(errno, "%s", path);
+    return fd;
+}
+
 static void refused(const struct gpu_device_config *c, int err)
 {
     refusal_explain(&(struct refusal){
@@ -214,10 +292,13 @@ static void refused(const struct gpu_device_config *c, int err)
 }
 
 static int run(const struct options *o, xentoollog_logger *logger, int ready,
-               int signals, int picture, const struct identity *id)
+               int signals, struct pictures *pictures,
+               const struct identity *id)
 {
     const struct gpu_device_config *c = &o->config;
     struct gpu_device *dev = gpu_device_open(logger, c);
+    unsigned may = (c->gpu.test_sources.dir ? FILTER_FILES : 0) |
+                   (c->gpu.renderer ? FILTER_RENDERER : 0);
     int rc = 1;
 
     if (!dev) {
@@ -227,11 +308,11 @@ static int run(const struct options *o, xentoollog_logger *logger, int ready,
         return 1;
     }
     if (gpu_device_start(dev)) {
-        if (!gpu_device_window(dev))
+        if (!c->trap && !gpu_device_window(dev))
             refused(c, errno);
         goto out;
     }
-    if (drop_privileges(c->domid, id, c->gpu.test_sources.dir))
+    if (drop_privileges(c->domid, id, may))
         goto out;
     printf("xenlend-gpu: domain %u has a virtio GPU at 00:%02x.0, its memory "
            "at %#llx\n", c->domid, c->slot, (unsigned long long)c->address);
@@ -240,11 +321,17 @@ static int run(const struct options *o, xentoollog_logger *logger, int ready,
         say(errno, "starting");
         goto out;
     }
-    rc = serve(dev, signals, picture);
-    screenshot(dev, picture, true);
+    pictures->gpu = gpu_device_gpu(dev);
+    pictures->gpu->flushed = record;
+    pictures->gpu->flushed_opaque = pictures;
+    rc = serve(dev, signals, pictures);
+    screenshot(dev, pictures->shot, true);
     say(0, "%llu commands, %llu of them with an error",
         (unsigned long long)gpu_device_gpu(dev)->commands,
         (unsigned long long)gpu_device_gpu(dev)->errors);
+    if (c->trap)
+        say(0, "%llu accesses to blobs were emulated",
+            (unsigned long long)gpu_device_trapped(dev));
 out:
     gpu_device_close(dev);
     return rc;
@@ -263,7 +350,8 @@ int main(int argc, char **argv)
     };
     struct identity identity, *id = NULL;
     xentoollog_logger *logger;
-    int rc, ready, signals, picture = -1;
+    struct pictures pictures = { .shot = -1, .record = -1 };
+    int rc, ready, signals;
     sigset_t set;
 
     rc = parse(argc, argv, &o);
@@ -280,13 +368,9 @@ int main(int argc, char **argv)
     if (o.config.gpu.test)
         o.config.gpu.test_sources.udmabuf = open("/dev/udmabuf",
                                                  O_RDWR | O_CLOEXEC);
-    if (o.screenshot) {
-        picture = open(o.screenshot, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-        if (picture < 0) {
-            say(errno, "%s", o.screenshot);
-            return 1;
-        }
-    }
+    if ((o.screenshot && (pictures.shot = file_for(o.screenshot, 0)) < 0) ||
+        (o.record && (pictures.record = file_for(o.record, O_TRUNC)) < 0))
+        return 1;
     logger = (xentoollog_logger *)
         xtl_createlogger_stdiostream(stderr, XTL_PROGRESS, 0);
     if (!logger) {
@@ -306,7 +390,15 @@ int main(int argc, char **argv)
         say(errno, "starting");
         return 1;
     }
-    rc = run(&o, logger, ready, signals, picture, id);
+    /* While other processes can be started. */
+    if (o.renderer) {
+        o.rendering.id = id;
+        o.config.gpu.renderer = renderer_load(o.renderer, o.modules,
+                                              &o.rendering);
+        if (!o.config.gpu.renderer)
+            return 1;
+    }
+    rc = run(&o, logger, ready, signals, &pictures, id);
     xtl_logger_destroy(logger);
     return rc;
 }

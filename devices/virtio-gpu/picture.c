@@ -14,6 +14,13 @@
 int picture_put(int fd, const uint32_t *pixels, unsigned width,
                 unsigned height)
 {
+    return ftruncate(fd, 0) || lseek(fd, 0, SEEK_SET)
+           ? -1 : picture_append(fd, pixels, width, height);
+}
+
+int picture_append(int fd, const uint32_t *pixels, unsigned width,
+                   unsigned height)
+{
     png_image image = {
         .version = PNG_IMAGE_VERSION, .width = width, .height = height,
         /* with alpha, as there is no format of four bytes without: all opaque */
@@ -35,10 +42,8 @@ int picture_put(int fd, const uint32_t *pixels, unsigned width,
         if (copy >= 0)
             close(copy);
     } else {
-        rewind(f);
         errno = 0;
-        if (ftruncate(fd, 0) || !png_image_write_to_stdio(&image, f, 0, opaque,
-                                                          0, NULL))
+        if (!png_image_write_to_stdio(&image, f, 0, opaque, 0, NULL))
             err = errno ? errno : EIO;
         if (fclose(f) && !err)
             err = errno;

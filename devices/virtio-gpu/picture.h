@@ -10,5 +10,8 @@
  */
 int picture_put(int fd, const uint32_t *pixels, unsigned width,
                 unsigned height);
+/* Likewise, but where the file is, as one more picture. */
+int picture_append(int fd, const uint32_t *pixels, unsigned width,
+                   unsigned height);
 
 #endif

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "context.h"
 #include "gpu.h"
 
 static struct gpu_resource **slot(struct gpu *gpu, uint32_t id)
@@ -57,6 +58,8 @@ void gpu_resource_free(struct gpu *gpu, struct gpu_resource *r)
     gpu_scanouts_forget(gpu, r->id);
     gpu_backing_free(gpu, r);
     blob_free(&r->blob);        /* also out of the guest's sight */
+    if (r->maker && r->maker->forget)
+        r->maker->forget(gpu, r);
     free(r->pixels);
     gpu->used_memory -= r->cost;
     gpu->n_resources--;

@@ -30,5 +30,8 @@ struct gpu_test_command {
 
 #define GPU_TEST_PAGE_OUT       1   /* madvise(MADV_PAGEOUT) */
 #define GPU_TEST_PUNCH          2   /* a hole: zeros from then on */
+/* Fence "offset" of ring "resource", which is not 0, is passed.  Fences of
+ * ring 0 are at once. */
+#define GPU_TEST_PASS           3
 
 #endif

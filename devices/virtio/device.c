@@ -113,6 +113,15 @@ void virtio_device_kick(struct virtio_device *dev, unsigned queue)
     dev->transport.wake(dev->transport.opaque);
 }
 
+static void interrupt_queue(struct virtio_device *dev, struct virtqueue *vq)
+{
+    if (!virtqueue_wants_interrupt(vq, &dev->mem))
+        return;
+    dev->isr |= ISR_QUEUE;
+    if (vq->vector != VIRTIO_NO_VECTOR)
+        dev->transport.interrupt(dev->transport.opaque, vq->vector);
+}
+
 /* Returns whether the queue may have more. */
 static bool serve(struct virtio_device *dev, unsigned queue)
 {
@@ -129,19 +138,31 @@ static bool serve(struct virtio_device *dev, unsigned queue)
             break;
         }
         written = dev->kind.request(dev->opaque, queue, &dev->chain);
+        if (written == VIRTIO_LATER)
+            continue;
         r = virtqueue_push(vq, &dev->mem, dev->chain.head, written);
         if (r < 0)
             more = false;
         any = true;
     }
-    if (any && r >= 0 && virtqueue_wants_interrupt(vq, &dev->mem)) {
-        dev->isr |= ISR_QUEUE;
-        if (vq->vector != VIRTIO_NO_VECTOR)
-            dev->transport.interrupt(dev->transport.opaque, vq->vector);
-    }
+    if (any && r >= 0)
+        interrupt_queue(dev, vq);
     if (r < 0)
         needs_reset(dev);
     return more;
+}
+
+void virtio_device_answer(struct virtio_device *dev, unsigned queue,
+                          uint16_t head, uint32_t written)
+{
+    struct virtqueue *vq = &dev->queues[queue];
+
+    if (!running(dev) || !dev->transport.may_access(dev->transport.opaque))
+        return;
+    if (virtqueue_push(vq, &dev->mem, head, written) < 0)
+        needs_reset(dev);
+    else
+        interrupt_queue(dev, vq);
 }
 
 bool virtio_device_work(struct virtio_device *dev)

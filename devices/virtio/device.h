@@ -16,6 +16,9 @@
 
 /* What kind of device it is.  Offers VIRTIO_F_VERSION_1 and indirect
  * descriptors by itself. */
+/* What a request that is answered later "returns" */
+#define VIRTIO_LATER    UINT32_MAX
+
 struct virtio_kind {
     uint16_t id;                /* VIRTIO_ID_* */
     uint64_t features;
@@ -29,8 +32,10 @@ struct virtio_kind {
     void (*config_write)(void *opaque, unsigned offset, unsigned size,
                          const void *from);
     /*
-     * One request.  Returns how many bytes were written.  Takes place in
-     * virtio_device_work(), not when the driver notifies.
+     * One request.  Returns how many bytes were written, or VIRTIO_LATER: then
+     * virtio_device_answer() goes with the chain's head, unless the driver
+     * resets the device before.  Takes place in virtio_device_work(), not when
+     * the driver notifies.
      */
     uint32_t (*request)(void *opaque, unsigned queue,
                         const struct virtqueue_chain *chain);
@@ -84,6 +89,10 @@ void virtio_device_kick(struct virtio_device *dev, unsigned queue);
  * caller.  Returns whether there is more.
  */
 bool virtio_device_work(struct virtio_device *dev);
+
+/* The answer to a request is complete: so many bytes of it. */
+void virtio_device_answer(struct virtio_device *dev, unsigned queue,
+                          uint16_t head, uint32_t written);
 
 /* The configuration of the kind has changed. */
 void virtio_device_changed(struct virtio_device *dev);

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Commands that are answered when what they have started is done. */
+#include "gpu.h"
+
+void gpu_wait(struct gpu *gpu, const struct gpu_waiting *w)
+{
+    gpu->waiting[gpu->n_waiting++] = *w;
+}
+
+/* ring, fence: NULL for all */
+static void passed(struct gpu *gpu, uint32_t ctx, const uint32_t *ring,
+                   const uint64_t *fence)
+{
+    unsigned end = gpu->n_waiting, kept = 0;
+    struct gpu_waiting *w = gpu->waiting;
+
+    /* In a ring they are passed in the order of the commands, so all before
+     * this one have been. */
+    if (ring) {
+        for (end = 0; end < gpu->n_waiting; end++)
+            if (w[end].ctx == ctx && w[end].ring == *ring &&
+                w[end].fence == *fence)
+                break;
+        if (end == gpu->n_waiting)
+            return;
+        end++;
+    }
+    for (unsigned i = 0; i < gpu->n_waiting; i++)
+        if (i < end && w[i].ctx == ctx && (!ring || w[i].ring == *ring))
+            gpu->answer(gpu->opaque, w[i].head, w[i].written);
+        else
+            w[kept++] = w[i];
+    gpu->n_waiting = kept;
+}
+
+void gpu_fence_passed(struct gpu *gpu, uint32_t ctx, uint32_t ring,
+                      uint64_t fence)
+{
+    passed(gpu, ctx, &ring, &fence);
+}
+
+void gpu_fences_passed(struct gpu *gpu, uint32_t ctx)
+{
+    passed(gpu, ctx, NULL, NULL);
+}
