@@ -48,6 +48,11 @@ machine_make() {
 		-device bochs-display,vgamem=32M # for its memory, which is lent
 		-device edu,dma_mask=0xffffffffffff # for its DMA
 	)
+	if [ -n "$gpu_root" ]; then # never written to
+		# shellcheck disable=SC2054 # commas within the values
+		launch+=(-drive "file=$(inside "$gpu_root/gpu.img"),format=raw,if=none,id=gpu,snapshot=on"
+			-device ide-hd,drive=gpu,bus=ide.2,model=XLGPU)
+	fi
 	serial=$(inside "$log/serial.log")
 	if [ "$interactive" = yes ]; then
 		launch+=(-chardev "stdio,id=console,mux=on,signal=off,logfile=$serial" -serial chardev:console -mon chardev=console)
