@@ -15,6 +15,7 @@ help:
 	@echo 'xenlend: memory lending for Xen'
 	@echo
 	@echo '  make demo        a guest draws into memory that dom0 keeps taking away; ends with build/demo.png'
+	@echo '  make demo-gpu    a Linux guest renders by Vulkan, dom0 executes it; ends with build/gpu-demo.apng (LENDER=pvh, MEMORY=udmabuf)'
 	@echo '                     VRAM=yes: into a device\'\''s memory, from which it is moved'
 	@echo '  make check       all tests: unit tests; in an emulated AMD machine, PV and PVH dom0, a driver domain, and PV with FLASK; in an Intel one, PV dom0'
 	@echo '  make check-unit  the unit tests alone'
@@ -35,6 +36,10 @@ help:
 
 demo:
 	@lab/demo $(if $(filter yes,$(VRAM)),vram)
+
+.PHONY: demo-gpu
+demo-gpu:
+	@LENDER=$(LENDER) MEMORY=$(MEMORY) lab/demo-gpu
 
 check:
 	@XEN=$(XEN) lab/check unit lab
