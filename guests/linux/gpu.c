@@ -386,6 +386,26 @@ static void warm(void)
 	close(fd);
 }
 
+/*
+ * Adds to a word to which a process of the host adds, too, each by one LOCKed instruction.  The host compares.  The size says
+ * which memory it is.
+ */
+static void locked(unsigned adds)
+{
+	int fd = context_open();
+	struct blob b;
+
+	if (!check(fd >= 0 && !blob_open(&b, fd, GPU_TEST_MEMFD, 3 * PAGE), "a blob for a counter"))
+		return;
+	await("locked");
+	for (unsigned i = 0; i < adds; i++)
+		__atomic_fetch_add(&b.m[0], 1, __ATOMIC_SEQ_CST);
+	b.m[WORDS] = adds;
+	await("counted");
+	blob_close(&b);
+	close(fd);
+}
+
 static void churn(unsigned rounds)
 {
 	int fd = context_open();
@@ -581,6 +601,12 @@ int main(void)
 		return 1;
 	close(fd);
 	await("start");
+	if (asked("xenlend.trapped")) {
+		locked(2000);
+		puts("gpu: done");
+		return 0;
+	}
+	locked(1000000);
 	one_kind(GPU_TEST_MEMFD, "memfd", true, true);
 	one_kind(GPU_TEST_ANONYMOUS, "anonymous", true, true);
 	one_kind(GPU_TEST_FILE, "file", true, true);

@@ -7,6 +7,8 @@
 #include "suites.h"
 #include <xenlend.h>
 #include <png.h>
+#include <pthread.h>
+#include <sys/stat.h>
 
 #define NAME	"xltest-gpu"
 #define LOG	"/tmp/xl-gpu.log"
@@ -56,7 +58,7 @@ static bool logged(const char *want)
 	return !shell("grep -q '%s' " LOG, want);
 }
 
-static bool device_start(void)
+static bool device_start(bool trap)
 {
 	char number[16];
 	int i, fd;
@@ -72,7 +74,7 @@ static bool device_start(void)
 		if (shell("echo %u > " CGROUP "/cgroup.procs", getpid()))
 			fprintf(stderr, "no cgroup\n");
 		execlp("xenlend-gpu", "xenlend-gpu", "--domain", number, "--size", "64M", "--test=" FILES, "--display", "640x480",
-		       "--screenshot", PICTURE, NULL);
+		       "--screenshot", PICTURE, trap ? "--trap" : NULL, NULL);
 		_exit(127);
 	}
 	for (i = 0; i < 300 && !logged("has a virtio GPU"); i++)
@@ -304,6 +306,74 @@ static bool warm(void)
 	return true;
 }
 
+/* Where the blob of this many pages is, found among the device's memfds; NULL: there is none. */
+static uint64_t *blob_of(unsigned pages)
+{
+	char path[64], name[64];
+	void *p = MAP_FAILED;
+	struct stat st;
+	int i, fd;
+
+	for (i = 0; i < 256 && p == MAP_FAILED; i++) {
+		snprintf(path, sizeof(path), "/proc/%d/fd/%d", device_child(), i);
+		memset(name, 0, sizeof(name));
+		if (readlink(path, name, sizeof(name) - 1) < 0 || strncmp(name, "/memfd:gpu ", 11))
+			continue;
+		fd = open(path, O_RDWR);
+		if (fd >= 0 && !fstat(fd, &st) && st.st_size == pages * 4096)
+			p = mmap(NULL, st.st_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+		close(fd);
+	}
+	return p == MAP_FAILED ? NULL : p;
+}
+
+static volatile uint64_t *counter;
+static volatile bool counted;
+static uint64_t counts;
+
+static void *count(void *arg)
+{
+	(void)arg;
+	while (!counted) {
+		__atomic_fetch_add(&counter[0], 1, __ATOMIC_SEQ_CST);
+		counts++;
+	}
+	return NULL;
+}
+
+/* A word to which the guest adds, and we, by LOCKed instructions.  trap: emulated ones, which get lost. */
+static bool locked(bool trap)
+{
+	uint64_t guest, all;
+	pthread_t thread;
+	bool good;
+
+	if (!guest_until("locked", 120))
+		return false;
+	counter = blob_of(3);
+	if (!ok(counter, "the blob's memory, for a process of this domain"))
+		return false;
+	counts = 0;
+	counted = false;
+	if (pthread_create(&thread, NULL, count, NULL))
+		die("pthread_create");
+	guest_go();
+	good = guest_until("counted", 120);
+	counted = true;
+	pthread_join(thread, NULL);
+	guest = counter[512];
+	all = counter[0];
+	if (trap)
+		ok(all < guest + counts && guest > 1000, "without lending LOCKed additions get lost: %lu of the guest's %lu and our %lu",
+		   (long)(guest + counts - all), (long)guest, (long)counts);
+	else
+		ok(all == guest + counts && guest > 1000, "no LOCKed addition is lost: the guest's %lu and our %lu (%ld)",
+		   (long)guest, (long)counts, (long)(guest + counts - all));
+	munmap((void *)counter, 3 * 4096);
+	guest_go();
+	return good;
+}
+
 static bool killed(void)
 {
 	struct xenlend_stats s;
@@ -322,22 +392,22 @@ static bool killed(void)
 	ok(!window(&s), "... no window is left");
 	if (!guest_until("restart", 120))
 		return false;
-	if (!device_start())
+	if (!device_start(false))
 		return false;
 	guest_go();
 	return true;
 }
 
-static void run(unsigned vcpus, const char *extra, bool kills, bool destroys)
+static void run(unsigned vcpus, const char *extra, bool kills, bool destroys, bool trap)
 {
 	char words[100];
 	int i;
 
-	at("%u vCPU", vcpus);
+	at("%u vCPU%s", vcpus, trap ? ", without lending" : "");
 	snprintf(words, sizeof(words), "%s%s", extra, huge ? " xenlend.huge" : "");
 	if (!guest_start(vcpus, words))
 		return;
-	if (!device_start()) {
+	if (!device_start(trap)) {
 		show_logs();
 		goto out;
 	}
@@ -345,12 +415,16 @@ static void run(unsigned vcpus, const char *extra, bool kills, bool destroys)
 	eq(shell("xl unpause " NAME), 0, "the guest starts");
 	if (!guest_until("start", 300))
 		goto out;
-	pressure = true;
 	guest_go();
-	if (!guest_until("warm", 300) || !warm())
+	if (!locked(trap))
 		goto out;
-	picture();
-	guest_go();
+	if (!trap) {
+		pressure = true;
+		if (!guest_until("warm", 300) || !warm())
+			goto out;
+		picture();
+		guest_go();
+	}
 	if ((kills && !killed()) || !guest_until(destroys ? "destroy" : "done", 180))
 		goto out;
 	pressure = false;
@@ -385,8 +459,9 @@ void suite_gpu(void)
 	huge = !access("/proc/sys/vm/nr_hugepages", F_OK) && !shell("echo 4 > /proc/sys/vm/nr_hugepages");
 	if (!huge)
 		skip("a blob of hugetlb", "this dom0 has no huge pages");
-	run(2, "xenlend.kill", true, false);
-	run(1, "xenlend.short xenlend.destroy", false, true);
+	run(2, "xenlend.kill", true, false, false);
+	run(1, "xenlend.short xenlend.destroy", false, true, false);
+	run(1, "xenlend.trapped", false, false, true);
 	if (huge && shell("echo 0 > /proc/sys/vm/nr_hugepages"))
 		note("huge pages stay");
 	if (shell("rm -rf " FILES " /tmp/xl-gpu.*; rmdir " CGROUP))
