@@ -33,7 +33,6 @@ struct state {
 
 static struct {
     struct gpu *gpu;            /* whose contexts they are */
-    unsigned contexts;          /* that are open */
     bool opaque;
     int server;                 /* until the library has it; then -1 */
     int epoll, timer;
@@ -119,7 +118,6 @@ static uint32_t open_context(struct gpu *gpu, struct gpu_context *c,
     if (s->fence_fd >= 0 &&
         epoll_ctl(venus.epoll, EPOLL_CTL_ADD, s->fence_fd, &e))
         s->fence_fd = -1;       /* there is the timer */
-    venus.contexts++;
     return VIRTIO_GPU_RESP_OK_NODATA;
 }
 
@@ -131,7 +129,6 @@ static void close_context(struct gpu *gpu, struct gpu_context *c)
     if (s->fence_fd >= 0)
         epoll_ctl(venus.epoll, EPOLL_CTL_DEL, s->fence_fd, NULL);
     virgl_renderer_context_destroy(c->id);
-    venus.contexts--;
 }
 
 static uint32_t submit(struct gpu *gpu, struct gpu_context *c,
@@ -217,7 +214,9 @@ static uint32_t blob(struct gpu *gpu, struct gpu_context *c,
 static void forget(struct gpu *gpu, const struct gpu_resource *r)
 {
     (void)gpu;
-    /* Unmaps what it has mapped. */
+    /* What take() has had mapped stays mapped otherwise; an error if it has
+     * not. */
+    virgl_renderer_resource_unmap(r->id);
     virgl_renderer_resource_unref(r->id);
 }
 
