@@ -14,11 +14,11 @@
 #define VIRTIO_MAX_QUEUES   8
 #define VIRTIO_NO_VECTOR    0xffff
 
-/* What kind of device it is.  Offers VIRTIO_F_VERSION_1 and indirect
- * descriptors by itself. */
 /* What a request that is answered later "returns" */
 #define VIRTIO_LATER    UINT32_MAX
 
+/* What kind of device it is.  Offers VIRTIO_F_VERSION_1 and indirect
+ * descriptors by itself. */
 struct virtio_kind {
     uint16_t id;                /* VIRTIO_ID_* */
     uint64_t features;

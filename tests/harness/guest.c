@@ -36,6 +36,21 @@ double now(void)
 	return t.tv_sec + t.tv_nsec / 1e9;
 }
 
+pid_t child_of(pid_t parent)
+{
+	char path[64];
+	int pid = 0;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", parent, parent);
+	f = fopen(path, "r");
+	if (f && fscanf(f, "%d", &pid) != 1)
+		pid = 0;
+	if (f)
+		fclose(f);
+	return pid;
+}
+
 int shell(const char *fmt, ...)
 {
 	char cmd[600];

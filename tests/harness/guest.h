@@ -115,6 +115,8 @@ uint64_t g_data(struct guest *g, unsigned offset, const void *p, size_t n);
 /* Frames of Xen that are free, including those it still scrubs. */
 uint64_t xen_free_pages(void);
 double now(void);
+/* A process's first child; 0: it has none. */
+pid_t child_of(pid_t parent);
 /* A command of the shell, 600 bytes at most; what system() says. */
 int shell(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 

@@ -209,27 +209,12 @@ static void storm(void)
 	ok(guest_free(g), "the guest goes away");
 }
 
-/* The process that is the device: the only child of the one that was started, which waits for it. */
-static pid_t device_child(pid_t keeper)
-{
-	char path[64];
-	int pid = 0;
-	FILE *f;
-
-	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", keeper, keeper);
-	f = fopen(path, "r");
-	if (f && fscanf(f, "%d", &pid) != 1)
-		pid = 0;
-	if (f)
-		fclose(f);
-	return pid;
-}
-
 /* It dies while vCPUs wait for it. */
 static void killed(void)
 {
 	struct guest *g = guest_new(NULL);
-	pid_t pid = device_start(g), child = device_child(pid), other;
+	/* the device is the child of what was started, which waits for it */
+	pid_t pid = device_start(g), child = child_of(pid), other;
 	int status = -1, i;
 
 	at("killed");
@@ -253,7 +238,7 @@ static void killed(void)
 	eqx(get(g, 0), 0x11101af4, "a new one takes its place");
 	/* the other way round */
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
-	child = device_child(other);
+	child = child_of(other);
 	kill(other, SIGKILL);
 	waitpid(other, NULL, 0);
 	for (i = 0; i < 600 && waitpid(child, &status, WNOHANG) != child; i++)

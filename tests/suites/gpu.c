@@ -98,17 +98,7 @@ static int device_ended(void)
 /* The process that serves the guest is the child of the one that was started. */
 static pid_t device_child(void)
 {
-	char path[64];
-	int pid = 0;
-	FILE *f;
-
-	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", device, device);
-	f = fopen(path, "r");
-	if (f && fscanf(f, "%d", &pid) != 1)
-		pid = 0;
-	if (f)
-		fclose(f);
-	return pid;
+	return child_of(device);
 }
 
 /* The window over the guest's region: its serial, or 0 */
