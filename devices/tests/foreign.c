@@ -102,6 +102,27 @@ int main(void)
     ok(guest_read(&m, 0, &v, 2) && errno == ENOMEM, "no room for a mapping");
     refuse = false;
     ok(!guest_read(&m, 0, &v, 2), "... then there is");
+
+    {
+        const uint64_t gfn[3] = { 7, 2000, 8 };
+        char *three;
+
+        foreign_forget(f);
+        three = m.map(m.opaque, gfn, 3);
+        ok(three && mapped == 3, "three frames in a row");
+        memcpy(three + PAGE, "here", 4);
+        ok(pread(ram, back, 4, 2000 * PAGE) == 4 && !memcmp(back, "here", 4), "... are the guest's");
+        foreign_forget(f);
+        ok(mapped == 3 && !memcmp(three + PAGE, "here", 4), "... stay when all else is forgotten");
+        m.unmap(m.opaque, three, 3);
+        eq(mapped, 0, "... until they are given back");
+        absent[8] = true;
+        ok(!m.map(m.opaque, gfn, 3) && errno == EFAULT && !mapped, "one that is not there: none");
+        absent[8] = false;
+        refuse = true;
+        ok(!m.map(m.opaque, gfn, 3) && errno == ENOMEM && !mapped, "no room for a mapping");
+        refuse = false;
+    }
     foreign_free(f);
     eq(mapped, 0, "freed: none");
     return tap_end();

@@ -6,6 +6,7 @@
 #define _GNU_SOURCE
 #include "../virtio-gpu/gpu.h"
 #include "../virtio-gpu/test.h"
+#include "gl.h"
 #include "ram.h"
 
 #define REGION  (1u << 20)
@@ -20,7 +21,8 @@ static const uint32_t types[] = {
     VIRTIO_GPU_CMD_SET_SCANOUT_BLOB, VIRTIO_GPU_CMD_CTX_CREATE, VIRTIO_GPU_CMD_CTX_DESTROY,
     VIRTIO_GPU_CMD_CTX_ATTACH_RESOURCE, VIRTIO_GPU_CMD_CTX_DETACH_RESOURCE, VIRTIO_GPU_CMD_SUBMIT_3D,
     VIRTIO_GPU_CMD_RESOURCE_MAP_BLOB, VIRTIO_GPU_CMD_RESOURCE_UNMAP_BLOB, VIRTIO_GPU_CMD_UPDATE_CURSOR,
-    VIRTIO_GPU_CMD_MOVE_CURSOR,
+    VIRTIO_GPU_CMD_MOVE_CURSOR, VIRTIO_GPU_CMD_RESOURCE_CREATE_3D, VIRTIO_GPU_CMD_TRANSFER_TO_HOST_3D,
+    VIRTIO_GPU_CMD_TRANSFER_FROM_HOST_3D,
 };
 
 /* 0xff..: the largest numbers; 0xfe..: addresses in the guest, and multiples of pages; others: themselves */
@@ -83,7 +85,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     if (!ram_bytes)
         ram_new();
     gpu_init(&gpu, &(struct gpu_config){ .width = 64, .height = 64, .scanouts = 2, .max_memory = 4 << 20, .test = true,
-                                         .test_sources.udmabuf = -1 },
+                                         .test_sources.udmabuf = -1, .renderer = &gl_renderer },
              &ram_memory, span, NULL, NULL);
     gpu.answer = answer;
     later = 0;
@@ -98,7 +100,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
         free(gpu_picture(&gpu, 0, &w, &h));
     }
     gpu_reset(&gpu);
-    if (gpu.used_memory || gpu.n_resources || gpu.n_entries)
+    if (gpu.used_memory || gpu.n_resources || gpu.n_entries || ram_mapped || gl_contexts)
         abort();
     return 0;
 }

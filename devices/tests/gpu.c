@@ -13,13 +13,14 @@
 #include "../virtio-gpu/cross_domain.h"
 #include "../virtio-gpu/gpu.h"
 #include "../virtio-gpu/test.h"
+#include "gl.h"
 #include "ram.h"
 #include "tap.h"
 
 #define REGION      (1u << 20)
 #define PAGE        4096u
 #define OUT_AT      (RAM_DATA + 0x6000)
-#define OUT_SIZE    0x800u
+#define OUT_SIZE    0x1000u
 #define PIXELS      (RAM_START + 0x10000)   /* the guest's picture */
 #define CTX         5
 
@@ -190,8 +191,8 @@ static void envelope(void)
     eqx(sent(&h, sizeof(h), OUT_SIZE, false), UNSPEC, "an unknown command");
     h.type = 0;
     eqx(sent(&h, sizeof(h), OUT_SIZE, false), UNSPEC, "... 0");
-    h.type = VIRTIO_GPU_CMD_RESOURCE_CREATE_3D;
-    eqx(sent(&h, sizeof(h), OUT_SIZE, false), UNSPEC, "... one of OpenGL's");
+    h.type = VIRTIO_GPU_CMD_RESOURCE_ASSIGN_UUID;
+    eqx(sent(&h, sizeof(h), OUT_SIZE, false), UNSPEC, "... one whose feature is not offered");
     h.type = VIRTIO_GPU_CMD_GET_DISPLAY_INFO;
     eqx(sent(&h, sizeof(h), OUT_SIZE, true), UNSPEC, "a control command in the cursor queue");
     ok(messages <= 10, "with %u messages in all", messages);
@@ -495,6 +496,160 @@ static void fences(void)
     end();
 }
 
+/* ---- OpenGL ---- */
+
+static uint32_t create_3d(uint32_t id, uint32_t target, uint32_t format, uint32_t w, uint32_t h)
+{
+    return SEND((struct virtio_gpu_resource_create_3d){ HDR(RESOURCE_CREATE_3D), .resource_id = id, .target = target,
+                                                        .format = format, .width = w, .height = h, .depth = 1, .array_size = 1 });
+}
+static uint32_t transfer_3d(uint32_t id, uint32_t ctx, bool to_host, uint32_t w, uint32_t h)
+{
+    struct virtio_gpu_transfer_host_3d q = { HDR(TRANSFER_TO_HOST_3D), .box = { .w = w, .h = h, .d = 1 }, .resource_id = id };
+
+    q.hdr.ctx_id = ctx;
+    if (!to_host)
+        q.hdr.type = VIRTIO_GPU_CMD_TRANSFER_FROM_HOST_3D;
+    return sent(&q, sizeof(q), OUT_SIZE, false);
+}
+
+/* Fences of no ring: in the order of the commands, whatever waits */
+static void plain_fences(void)
+{
+    const uint32_t plain = VIRTIO_GPU_FLAG_FENCE, both = plain | VIRTIO_GPU_FLAG_INFO_RING_IDX;
+    struct virtio_gpu_ctx_destroy d = { HDR(CTX_DESTROY) };
+
+    gpu.answer = answered;
+    answers = 0;
+    eqx(fenced(1, CTX, plain, 0, 1), VIRTIO_LATER, "OpenGL: a fence of no ring waits for what was drawn");
+    eqx(fenced(2, CTX + 1, plain, 0, 2), VIRTIO_LATER, "... that of another context behind it, too");
+    eqx(fenced(3, 0, plain, 0, 3), VIRTIO_LATER, "... and that of no context");
+    ok(out.hdr.type == BAD_CTX && out.hdr.fence_id == 3, "... even if it is for an error");
+    eq(fenced(4, CTX + 1, both, 0, 4), 24, "one of a ring does not");
+    eq(fenced(5, CTX + 1, 0, 0, 0), 24, "nor does no fence");
+    eqx(fenced(6, CTX, plain, 0, 6), VIRTIO_LATER, "more is drawn");
+    eqx(fenced(7, CTX, both, 0, 7), VIRTIO_LATER, "... with a fence of the context's");
+    gpu_fence_passed(&gpu, CTX, 0, 1);
+    ok(answers == 3 && last_answer == 3, "the first is passed: all up to what was drawn next are answered");
+    gpu_fence_passed(&gpu, CTX, 0, 7);
+    ok(answers == 5 && last_answer == 7, "... then the rest");
+    eq(fenced(8, CTX + 1, plain, 0, 8), 24, "nothing waits: at once");
+    eqx(fenced(9, CTX, plain, 0, 9), VIRTIO_LATER, "a context draws");
+    eqx(fenced(10, CTX + 1, plain, 0, 10), VIRTIO_LATER, "... something is behind it");
+    eqx(sent(&d, sizeof(d), OUT_SIZE, false), OK, "... and it goes");
+    ok(answers == 7 && last_answer == 10, "nothing of it waits, nor behind it");
+    gpu.answer = NULL;
+}
+
+static void opengl(void)
+{
+    struct virtio_gpu_get_capset_info info = { HDR(GET_CAPSET_INFO), .capset_index = 1 };
+    struct virtio_gpu_get_capset get = { HDR(GET_CAPSET), .capset_id = VIRTIO_GPU_CAPSET_VIRGL2, .capset_version = 2 };
+    struct virtio_gpu_resource_create_3d c = { HDR(RESOURCE_CREATE_3D), .resource_id = 9, .target = 2, .format = 67, .width = 4,
+                                               .height = 4, .depth = 1, .array_size = 1 };
+    /* in the second and the third page, from inside of one */
+    const struct entries two = { 2, { { PIXELS + 0x2010, 16, 0 }, { PIXELS + 0x1ffc, 4096, 0 } } };
+    const struct entries absent = { 1, { { 0x1000, 4096, 0 } } }, huge = { 1, { { PIXELS, UINT32_MAX, 0 } } };
+    uint32_t pixel[4] = { 0x11223344, 0x55667788, 0x99aabbcc, 0xddeeff00 }, *p;
+    unsigned w, h;
+    uint64_t used;
+
+    start(false);
+    eqx(create_3d(1, 2, 1, 4, 2), UNSPEC, "no OpenGL, none of its resources");
+    end();
+    start(true);
+    gpu.config.max_memory = 64 << 20;
+    gpu.config.renderer = &gl_renderer;
+    eq(gpu_capsets(&gpu), 3, "a capset more");
+    ok(sent(&info, sizeof(info), OUT_SIZE, false) == VIRTIO_GPU_RESP_OK_CAPSET_INFO && out.capset_info.capset_id == 2 &&
+       out.capset_info.capset_max_size == sizeof(gl_caps), "... OpenGL's");
+    ok(sent(&get, sizeof(get), OUT_SIZE, false) == VIRTIO_GPU_RESP_OK_CAPSET && written == 24 + sizeof(gl_caps) &&
+       out.bytes[24] == 7, "... which is long");
+    context(CTX, 0, 0);
+    eq(gl_contexts, 1, "a context of no capset is OpenGL's");
+    context(CTX + 1, GPU_TEST_CAPSET, 0);
+
+    eqx(create_3d(0, 2, 1, 4, 2), BAD_RES, "no resource 0");
+    eqx(create_3d(1, 2, 1, 0, 2), BAD, "no width");
+    eqx(create_3d(1, 2, 1, GPU_MAX_SIDE + 1, 2), BAD, "too wide");
+    eqx(create_3d(1, 0, 1, 1 << 27, 1), NO_MEMORY, "a buffer that is too long");
+    eqx(create_3d(1, 2, 1, GPU_MAX_SIDE, GPU_MAX_SIDE), NO_MEMORY, "too large");
+    eqx(create_3d(1, 2, GL_REFUSED, 4, 2), BAD, "what the renderer does not take");
+#define TRY(field, value, want, ...) (c.field = value, eqx(sent(&c, sizeof(c), OUT_SIZE, false), want, __VA_ARGS__))
+    TRY(depth, UINT32_MAX, BAD, "too deep");
+    TRY(depth, 1, OK, "not so");
+    eqx(unref(9), OK, "... it goes");
+    TRY(array_size, 1u << 31, BAD, "too many layers");
+    TRY(array_size, 2048, OK, "as many as there may be");
+    eq(gpu.used_memory, 4 * 16 * 2048, "... counted");
+    eqx(unref(9), OK, "... they go");
+    TRY(format, 200, OK, "... of a format with pixels of any size");
+    eq(gpu.used_memory, 16 * 16 * 2048, "... which are counted as the largest");
+    eqx(unref(9), OK, "... they go");
+    TRY(nr_samples, 32, OK, "... with samples");
+    eq(gpu.used_memory, 16 * 16 * 2048 * 32, "... which are counted");
+    eqx(unref(9), OK, "... they go");
+    TRY(nr_samples, 64, BAD, "too many of those");
+    c.nr_samples = 0;
+    TRY(last_level, 16, BAD, "too many levels");
+    TRY(last_level, 2, OK, "some");
+    eq(gpu.used_memory, 2 * 16 * 16 * 2048, "... cost no more than twice as much");
+    eqx(unref(9), OK, "... they go");
+    ok(!gpu.used_memory && !gpu.n_resources, "none of these leaves something");
+
+    eqx(create_3d(1, 2, 1, 4, 2), OK, "a picture of 4 by 2");
+    eqx(create_3d(1, 2, 1, 4, 2), BAD_RES, "... is there");
+    used = gpu.used_memory;
+    eq(used, 32, "... and counted");
+    eqx(transfer_3d(1, CTX, true, 4, 2), UNSPEC, "no backing, no transfer");
+    eqx(attach(1, 1, &absent), BAD, "memory that the guest does not have");
+    eqx(attach(1, 1, &huge), NO_MEMORY, "more than may be mapped");
+    gl_refuse = true;
+    eqx(attach(1, 2, &two), UNSPEC, "what the renderer does not take");
+    gl_refuse = false;
+    ok(gpu.used_memory == used && !gpu.n_entries && !ram_mapped, "... nothing of it stays");
+    eqx(attach(1, 2, &two), OK, "backing in two parts");
+    eq(ram_mapped, 3, "... is mapped");
+    eq(gpu.used_memory, used + 3 * PAGE, "... and counted");
+    eqx(attach(1, 2, &two), UNSPEC, "... once");
+    eqx(transfer_3d(1, CTX + 9, true, 4, 2), BAD_CTX, "a transfer of no such context");
+    eqx(transfer_3d(1, CTX + 1, true, 4, 2), UNSPEC, "... of one of another kind");
+    eqx(transfer_3d(1, CTX, true, 5, 2), BAD, "... of too much");
+    eqx(transfer(1, 0, 0, 0, 4, 2), UNSPEC, "no 2D transfer to it");
+    ram_poke(PIXELS + 0x2010, pixel, 16);
+    ram_poke(PIXELS + 0x1ffc, pixel, 16);
+    eqx(transfer_3d(1, CTX, true, 4, 2), OK, "a transfer");
+    eqx(scanout(0, 1, 1, 0, 3, 2), OK, "shown, but for its left edge");
+    eqx(flush(1, 0, 0, 4, 2), OK, "... flushed");
+    p = gpu_picture(&gpu, 0, &w, &h);
+    ok(p && w == 3 && h == 2 && p[0] == 0x667788 && p[3] == 0x667788 && p[5] == 0xeeff00, "... as it is");
+    free(p);
+    gl_find(1)->pixels[5] = 0x01020304;
+    eqx(transfer_3d(1, 0, false, 4, 2), OK, "a transfer back, of no context");
+    ok(!memcmp(ram(PIXELS + 0x2000, 4), &(uint32_t){ 0x01020304 }, 4), "... is in the guest's memory");
+    eqx(create_3d(2, 2, 200, 4, 2), OK, "a picture of another format");
+    eqx(scanout(0, 2, 0, 0, 4, 2), BAD, "... cannot be shown");
+    eqx(detach(1), OK, "the backing goes");
+    ok(gpu.used_memory == used + 8 * 16 && !ram_mapped, "... is no longer mapped");
+    eqx(detach(1), UNSPEC, "... once");
+    eqx(transfer_3d(1, CTX, true, 4, 2), UNSPEC, "... no transfer any more");
+    eqx(attach(1, 2, &two), OK, "backing again");
+    eqx(unref(1), OK, "it goes with all of it");
+    eq(ram_mapped, 0, "... nothing is mapped");
+    eqx(host_blob(3, 1, PAGE), BAD, "no blobs of OpenGL's");
+
+    plain_fences();
+    context(CTX, VIRTIO_GPU_CAPSET_VIRGL2, 0);
+    create_3d(1, 2, 1, 4, 2);
+    attach(1, 2, &two);
+    gpu_unmap(&gpu);
+    ok(!ram_mapped && !gl_find(1)->iov, "before the guest's memory goes, nothing of it is mapped");
+    attach(1, 2, &two);
+    end();
+    ok(!ram_mapped && !gl_contexts && !gl_find(1), "... nor of the renderer's");
+#undef TRY
+}
+
 static void host_blobs(void)
 {
     struct { unsigned kind; const char *name; } kinds[] = {
@@ -746,6 +901,7 @@ int main(void)
     two_dimensions();
     contexts();
     fences();
+    opengl();
     host_blobs();
     images();
     guest_blobs();
@@ -758,6 +914,6 @@ int main(void)
     eqx(host_blob(2, GPU_TEST_UDMABUF, PAGE), UNSPEC, "no udmabuf device, none of its memory");
     end();
     ok(!xenlend_span_free(span), "the region goes");
-    free(ram_bytes);
+    ram_free();
     return tap_end();
 }

@@ -4,9 +4,12 @@
 #define RAM_H
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <linux/virtio_ring.h>
 
@@ -16,6 +19,8 @@
 #define RAM_SIZE    (256u << 10)
 
 static uint8_t *ram_bytes;
+static int ram_fd = -1;             /* a memfd */
+static size_t ram_mapped;           /* pages, by map() */
 
 static uint8_t *ram(uint64_t gpa, size_t len)
 {
@@ -48,13 +53,53 @@ static int ram_write(void *opaque, uint64_t gpa, const void *from, size_t len)
     return 0;
 }
 
-static const struct guest_memory ram_memory = { .read = ram_read, .write = ram_write };
+static void *ram_map(void *opaque, const uint64_t *gfn, size_t n)
+{
+    char *p = mmap(NULL, n << 12, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
+    (void)opaque;
+    if (p == MAP_FAILED)
+        return NULL;
+    for (size_t i = 0; i < n; i++)
+        if (gfn[i] >= UINT64_MAX >> 12 || !ram(gfn[i] << 12, 4096) ||
+            mmap(p + (i << 12), 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, ram_fd, (gfn[i] << 12) - RAM_START) ==
+            MAP_FAILED) {
+            munmap(p, n << 12);
+            errno = EFAULT;
+            return NULL;
+        }
+    ram_mapped += n;
+    return p;
+}
+
+static void ram_unmap(void *opaque, void *addr, size_t n)
+{
+    (void)opaque;
+    munmap(addr, n << 12);
+    ram_mapped -= n;
+}
+
+static const struct guest_memory ram_memory = { .read = ram_read, .write = ram_write, .map = ram_map, .unmap = ram_unmap };
+
+static inline void ram_free(void)
+{
+    if (ram_bytes)
+        munmap(ram_bytes, RAM_SIZE);
+    ram_bytes = NULL;
+    if (ram_fd >= 0)
+        close(ram_fd);
+    ram_fd = -1;
+}
+
+/* All zero */
 static inline void ram_new(void)
 {
-    free(ram_bytes);
-    ram_bytes = calloc(1, RAM_SIZE);
-    if (!ram_bytes)
+    ram_free();
+    ram_fd = memfd_create("ram", MFD_CLOEXEC);
+    if (ram_fd < 0 || ftruncate(ram_fd, RAM_SIZE))
+        abort();
+    ram_bytes = mmap(NULL, RAM_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, ram_fd, 0);
+    if (ram_bytes == MAP_FAILED)
         abort();
 }
 

@@ -3,6 +3,7 @@
  * Unit tests of virtio: rings with everything that a driver can do wrong in them, the registers, reset, interrupts, by way
  * of a PCI bus as a guest would.  TAP on stdout.
  */
+#define _GNU_SOURCE
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -488,6 +489,6 @@ int main(void)
     bad_chains();
     registers();
     requests_();
-    free(ram_bytes);
+    ram_free();
     return tap_end();
 }

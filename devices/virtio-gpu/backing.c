@@ -7,6 +7,8 @@
 
 #include "backing.h"
 
+#define PAGE_SIZE_  4096u
+
 int backing_read(struct backing *b, const struct virtqueue_chain *chain,
                  const struct guest_memory *mem, uint64_t offset, unsigned n)
 {
@@ -44,6 +46,62 @@ void backing_free(struct backing *b)
 {
     free(b->part);
     *b = (struct backing){ 0 };
+}
+
+static uint64_t pages_of(const struct backing_part *p)
+{
+    return (p->addr + (p->len - 1)) / PAGE_SIZE_ - p->addr / PAGE_SIZE_ + 1;
+}
+
+uint64_t backing_pages(const struct backing *b)
+{
+    uint64_t n = 0;
+
+    for (unsigned i = 0; i < b->n; i++)
+        n += pages_of(&b->part[i]);
+    return n;
+}
+
+int backing_map(struct backing *b, const struct guest_memory *mem)
+{
+    uint64_t n = backing_pages(b), *gfn, at = 0;
+    int err = ENOMEM;
+
+    if (!mem->map)
+        return ENOTSUP;
+    gfn = calloc(n, sizeof(*gfn));
+    b->iov = calloc(b->n, sizeof(*b->iov));
+    if (!gfn || !b->iov)
+        goto out;
+    for (unsigned i = 0; i < b->n; i++)
+        for (uint64_t k = 0; k < pages_of(&b->part[i]); k++)
+            gfn[at++] = b->part[i].addr / PAGE_SIZE_ + k;
+    b->pages = mem->map(mem->opaque, gfn, n);
+    err = b->pages ? 0 : errno;
+    b->n_pages = n;
+    at = 0;
+    for (unsigned i = 0; !err && i < b->n; i++) {
+        b->iov[i].iov_base = (char *)b->pages + at * PAGE_SIZE_ +
+                             b->part[i].addr % PAGE_SIZE_;
+        b->iov[i].iov_len = b->part[i].len;
+        at += pages_of(&b->part[i]);
+    }
+out:
+    free(gfn);
+    if (err) {
+        free(b->iov);
+        b->iov = NULL;
+    }
+    return err;
+}
+
+void backing_unmap(struct backing *b, const struct guest_memory *mem)
+{
+    if (!b->iov)
+        return;
+    mem->unmap(mem->opaque, b->pages, b->n_pages);
+    free(b->iov);
+    b->iov = NULL;
 }
 
 /* One of to and from is NULL. */

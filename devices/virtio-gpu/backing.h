@@ -5,6 +5,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/uio.h>
 
 #include "../virtio/queue.h"
 
@@ -14,6 +15,10 @@ struct backing {
     unsigned n;                 /* 0: none */
     struct backing_part { uint64_t addr, start; uint32_t len; } *part;
     uint64_t len;
+    /* while it is mapped: n parts, and the pages that they are in */
+    struct iovec *iov;
+    void *pages;
+    size_t n_pages;
 };
 
 /*
@@ -23,7 +28,15 @@ struct backing {
  */
 int backing_read(struct backing *b, const struct virtqueue_chain *chain,
                  const struct guest_memory *mem, uint64_t offset, unsigned n);
+/* It must not be mapped. */
 void backing_free(struct backing *b);
+
+/* How many pages the parts touch; one that several touch is counted as often. */
+uint64_t backing_pages(const struct backing *b);
+/* For who needs addresses.  0 or an errno value: EFAULT, some of it is not
+ * there; ENOTSUP. */
+int backing_map(struct backing *b, const struct guest_memory *mem);
+void backing_unmap(struct backing *b, const struct guest_memory *mem);
 
 /* Copies what is at offset in the backing.  0, or -1 with errno set: EINVAL,
  * it is not as long; EFAULT, there is no memory. */

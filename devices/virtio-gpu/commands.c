@@ -30,6 +30,8 @@ struct command {
         struct virtio_gpu_get_capset_info capset_info;
         struct virtio_gpu_get_capset capset;
         struct virtio_gpu_cmd_get_edid edid;
+        struct virtio_gpu_resource_create_3d create_3d;
+        struct virtio_gpu_transfer_host_3d transfer_3d;
         struct virtio_gpu_resource_create_blob create_blob;
         struct virtio_gpu_set_scanout_blob scanout_blob;
         struct virtio_gpu_ctx_create ctx_create;
@@ -149,16 +151,46 @@ static uint32_t read_backing(struct command *c, struct gpu_resource *r,
     }
 }
 
+/* What is OpenGL's is read and written where it is. */
+static uint32_t map_backing(struct command *c, struct gpu_resource *r)
+{
+    struct gpu *gpu = c->gpu;
+    uint64_t bytes = backing_pages(&r->backing) * XENLEND_PAGE_SIZE;
+    uint32_t rc;
+    int err;
+
+    if (!gpu_charge(gpu, r, bytes))
+        return VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY;
+    err = backing_map(&r->backing, &gpu->mem);
+    rc = err == EFAULT ? VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER
+                       : context_response(err);
+    if (!err) {
+        rc = r->maker->back(gpu, r);
+        if (rc == VIRTIO_GPU_RESP_OK_NODATA)
+            return rc;
+        backing_unmap(&r->backing, &gpu->mem);
+    }
+    gpu->used_memory -= bytes;
+    r->cost -= bytes;
+    return rc;
+}
+
 static uint32_t attach_backing(struct command *c)
 {
-    uint32_t why;
+    uint32_t why, rc;
     struct gpu_resource *r = resource(c, c->r.attach.resource_id, &why);
 
     if (!r)
         return why;
     if (r->blob_mem || r->backing.n)
         return VIRTIO_GPU_RESP_ERR_UNSPEC;
-    return read_backing(c, r, c->r.attach.nr_entries);
+    rc = read_backing(c, r, c->r.attach.nr_entries);
+    if (rc == VIRTIO_GPU_RESP_OK_NODATA && gpu_resource_is_gl(r)) {
+        rc = map_backing(c, r);
+        if (rc != VIRTIO_GPU_RESP_OK_NODATA)
+            gpu_backing_free(c->gpu, r);
+    }
+    return rc;
 }
 
 static uint32_t detach_backing(struct command *c)
@@ -184,7 +216,7 @@ static uint32_t transfer_2d(struct command *c)
 
     if (!r)
         return why;
-    if (r->blob_mem || !r->backing.n)
+    if (!r->pixels || !r->backing.n)
         return VIRTIO_GPU_RESP_ERR_UNSPEC;
     if (!inside(t, r->width, r->height))
         return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
@@ -223,7 +255,7 @@ static uint32_t set_scanout(struct command *c)
         return why;
     if (r->blob_mem)            /* it has no width: SET_SCANOUT_BLOB */
         return VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID;
-    if (!inside(&q->r, r->width, r->height))
+    if (!gpu_format_known(r->format) || !inside(&q->r, r->width, r->height))
         return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
     s->resource = r->id;
     s->r = q->r;
@@ -313,6 +345,77 @@ static uint32_t update_cursor(struct command *c)
     if (rc == VIRTIO_GPU_RESP_OK_NODATA)
         c->gpu->scanouts[c->r.cursor.pos.scanout_id].cursor = id;
     return rc;
+}
+
+/* OpenGL ----------------------------------------------------------------- */
+
+/* At most this much memory; 0: it cannot be. */
+static uint64_t size_3d(const struct virtio_gpu_resource_create_3d *q)
+{
+    const unsigned max_samples = 32, max_layers = 2048;
+    uint64_t size;
+
+    if (!q->width)
+        return 0;
+    if (!q->target)             /* a buffer: bytes */
+        return q->width;
+    if (q->width > GPU_MAX_SIDE || q->height > GPU_MAX_SIDE ||
+        q->depth > GPU_MAX_SIDE || q->array_size > max_layers ||
+        q->nr_samples > max_samples || q->last_level > 15)
+        return 0;
+    /* No pixel has more than 16 bytes; 2^(14 + 14 + 14 + 11 + 5 + 4) */
+    size = gpu_format_known(q->format) ? 4 : 16;
+    size *= q->width;
+    size *= q->height ? q->height : 1;
+    size *= q->depth ? q->depth : 1;
+    size *= q->array_size ? q->array_size : 1;
+    size *= q->nr_samples ? q->nr_samples : 1;
+    return q->last_level ? 2 * size : size;
+}
+
+static uint32_t create_3d(struct command *c)
+{
+    const struct virtio_gpu_resource_create_3d *q = &c->r.create_3d;
+    const struct context_kind *kind = context_kind_gl(c->gpu);
+    uint64_t size = size_3d(q);
+    struct gpu_resource *r;
+    uint32_t rc;
+
+    if (!kind)
+        return VIRTIO_GPU_RESP_ERR_UNSPEC;
+    if (!size)
+        return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
+    rc = gpu_resource_new(c->gpu, q->resource_id, size, &r);
+    if (rc != VIRTIO_GPU_RESP_OK_NODATA)
+        return rc;
+    rc = kind->create(c->gpu, r, q);
+    if (rc != VIRTIO_GPU_RESP_OK_NODATA) {
+        gpu_resource_free(c->gpu, r);
+        return rc;
+    }
+    r->maker = kind;
+    r->format = q->format;
+    r->width = q->width;
+    r->height = q->height;
+    return rc;
+}
+
+static uint32_t transfer_3d(struct command *c)
+{
+    const struct virtio_gpu_transfer_host_3d *q = &c->r.transfer_3d;
+    struct gpu_context *ctx = gpu_context(c->gpu, q->hdr.ctx_id);
+    uint32_t why;
+    struct gpu_resource *r = resource(c, q->resource_id, &why);
+
+    if (!r)
+        return why;
+    if (q->hdr.ctx_id && !ctx)
+        return VIRTIO_GPU_RESP_ERR_INVALID_CONTEXT_ID;
+    if (!gpu_resource_is_gl(r) || !r->backing.iov ||
+        (ctx && (!ctx->kind || !ctx->kind->transfer)))
+        return VIRTIO_GPU_RESP_ERR_UNSPEC;
+    return r->maker->transfer(c->gpu, ctx, r, q, q->hdr.type ==
+                              VIRTIO_GPU_CMD_TRANSFER_TO_HOST_3D);
 }
 
 /* Blobs ------------------------------------------------------------------ */
@@ -513,6 +616,9 @@ static const struct entry control[] = {
     ENTRY(GET_CAPSET_INFO, capset_info, get_capset_info),
     ENTRY(GET_CAPSET, capset, get_capset),
     ENTRY(GET_EDID, edid, get_edid),
+    ENTRY(RESOURCE_CREATE_3D, create_3d, create_3d),
+    ENTRY(TRANSFER_TO_HOST_3D, transfer_3d, transfer_3d),
+    ENTRY(TRANSFER_FROM_HOST_3D, transfer_3d, transfer_3d),
     ENTRY(RESOURCE_CREATE_BLOB, create_blob, create_blob),
     ENTRY(SET_SCANOUT_BLOB, scanout_blob, set_scanout_blob),
     ENTRY(CTX_CREATE, ctx_create, ctx_create),
@@ -555,26 +661,31 @@ static uint32_t run(struct command *c, const struct entry *e)
 
 /*
  * Whether a command that has been executed has started something that its
- * fence waits for.  Without a ring fences are those of all commands, which
- * have been executed when they are answered.
+ * fence waits for.  Without a ring fences are those of all commands: most have
+ * been executed when they are answered, but none is to be passed before those
+ * of earlier commands.
  */
 static bool waits(struct command *c, uint32_t type, struct gpu_waiting *w)
 {
-    const uint32_t both = VIRTIO_GPU_FLAG_FENCE | VIRTIO_GPU_FLAG_INFO_RING_IDX;
     const struct virtio_gpu_ctrl_hdr *h = &c->r.hdr;
+    bool plain = !(h->flags & VIRTIO_GPU_FLAG_INFO_RING_IDX), started = false;
     struct gpu *gpu = c->gpu;
     struct gpu_context *ctx;
 
-    if (type >= VIRTIO_GPU_RESP_ERR_UNSPEC || (h->flags & both) != both ||
-        !gpu->answer || gpu->n_waiting == VIRTQUEUE_MAX)
+    if (!(h->flags & VIRTIO_GPU_FLAG_FENCE) || !gpu->answer ||
+        gpu->n_waiting == VIRTQUEUE_MAX)
         return false;
     ctx = gpu_context(gpu, h->ctx_id);
-    if (!ctx || !ctx->kind || !ctx->kind->fence)
-        return false;
-    *w = (struct gpu_waiting){ .ctx = ctx->id, .ring = h->ring_idx,
-                               .fence = h->fence_id, .head = c->chain->head };
-    return ctx->kind->fence(gpu, ctx, h->ring_idx, h->fence_id) ==
-           VIRTIO_GPU_RESP_OK_NODATA;
+    *w = (struct gpu_waiting){
+        .ctx = h->ctx_id, .ring = plain ? 0 : h->ring_idx,
+        .fence = h->fence_id, .head = c->chain->head, .plain = plain,
+    };
+    if (type < VIRTIO_GPU_RESP_ERR_UNSPEC && ctx && ctx->kind &&
+        ctx->kind->fence && (!plain || ctx->kind->plain_fences))
+        started = ctx->kind->fence(gpu, ctx, w->ring, w->fence) ==
+                  VIRTIO_GPU_RESP_OK_NODATA;
+    w->done = !started;
+    return started || (plain && gpu_waits_plain(gpu));
 }
 
 uint32_t gpu_command(struct gpu *gpu, const struct virtqueue_chain *chain,

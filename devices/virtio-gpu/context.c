@@ -6,7 +6,7 @@
 #include "context.h"
 #include "renderer.h"
 
-#define MAX_KINDS   3u
+#define MAX_KINDS   (2 + RENDERER_KINDS)
 
 /* In the order of their indexes; returns how many. */
 static unsigned kinds(const struct gpu *gpu,
@@ -16,7 +16,8 @@ static unsigned kinds(const struct gpu *gpu,
 
     kind[n++] = &cross_domain_context;
     if (gpu->config.renderer)
-        kind[n++] = gpu->config.renderer->kind;
+        for (unsigned i = 0; gpu->config.renderer->kinds[i]; i++)
+            kind[n++] = gpu->config.renderer->kinds[i];
     if (gpu->config.test)
         kind[n++] = &test_context;
     return n;
@@ -49,6 +50,17 @@ const struct context_kind *context_kind_of(const struct gpu *gpu,
     return NULL;
 }
 
+const struct context_kind *context_kind_gl(const struct gpu *gpu)
+{
+    const struct context_kind *kind[MAX_KINDS];
+    unsigned n = kinds(gpu, kind);
+
+    for (unsigned i = 0; i < n; i++)
+        if (kind[i]->create)
+            return kind[i];
+    return NULL;
+}
+
 struct gpu_context *gpu_context(struct gpu *gpu, uint32_t id)
 {
     for (unsigned i = 0; id && i < GPU_MAX_CONTEXTS; i++)
@@ -60,7 +72,9 @@ struct gpu_context *gpu_context(struct gpu *gpu, uint32_t id)
 uint32_t gpu_context_new(struct gpu *gpu, uint32_t id, uint32_t capset,
                          const char *name)
 {
-    const struct context_kind *kind = context_kind_of(gpu, capset);
+    /* Who asks for none means OpenGL's: there was no other once. */
+    const struct context_kind *kind = capset ? context_kind_of(gpu, capset)
+                                             : context_kind_gl(gpu);
     struct gpu_context *c = NULL;
     uint32_t rc = VIRTIO_GPU_RESP_OK_NODATA;
 
@@ -146,8 +160,8 @@ uint32_t context_response(int err)
     }
 }
 
-/* A context without a capset is for nothing but to be there: Linux makes one
- * for programs that ask for none. */
+/* Without OpenGL a context without a capset is for nothing but to be there:
+ * Linux makes one for programs that ask for none. */
 uint32_t gpu_context_blob(struct gpu *gpu, struct gpu_context *c,
                           struct gpu_resource *r, uint64_t blob_id,
                           uint32_t flags)
@@ -156,7 +170,7 @@ uint32_t gpu_context_blob(struct gpu *gpu, struct gpu_context *c,
                    ~(uint64_t)(XENLEND_PAGE_SIZE - 1);
     uint32_t rc;
 
-    if (!c->kind)
+    if (!c->kind || !c->kind->blob)
         return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
     rc = c->kind->blob(gpu, c, r, blob_id, len, flags, &r->blob);
     if (rc == VIRTIO_GPU_RESP_OK_NODATA) {

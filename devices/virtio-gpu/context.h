@@ -7,10 +7,12 @@
 
 #include "gpu.h"
 
-#define CAPSET_MAX_LEN  512u
+#define CAPSET_MAX_LEN  4096u
 
 struct context_kind {
     uint32_t capset, version;
+    /* Also fences of no ring wait for what was sent to such a context. */
+    bool plain_fences;
     /* VIRTIO_GPU_CMD_GET_CAPSET: at most CAPSET_MAX_LEN bytes */
     const void *caps;
     size_t caps_len;
@@ -34,13 +36,30 @@ struct context_kind {
                    const struct gpu_resource *r);
     void (*detach)(struct gpu *gpu, struct gpu_context *c,
                    const struct gpu_resource *r);
-    /* A resource whose blob it made, and has been taken out of the span, is
-     * freed. */
+    /* A resource that it made is freed: its blob has been taken out of the
+     * span, its backing is gone. */
     void (*forget)(struct gpu *gpu, const struct gpu_resource *r);
     /* gpu_fence_passed() shall be called, later, when the commands before this
      * have got that far. */
     uint32_t (*fence)(struct gpu *gpu, struct gpu_context *c, uint32_t ring,
                       uint64_t fence);
+
+    /* OpenGL's resources: all of these, or none. */
+    uint32_t (*create)(struct gpu *gpu, const struct gpu_resource *r,
+                       const struct virtio_gpu_resource_create_3d *q);
+    /* r->backing is mapped, and will be until release(). */
+    uint32_t (*back)(struct gpu *gpu, const struct gpu_resource *r);
+    void (*release)(struct gpu *gpu, const struct gpu_resource *r);
+    /* Between resource and backing; c: NULL, no context.  The parameters are
+     * as the guest has sent them. */
+    uint32_t (*transfer)(struct gpu *gpu, struct gpu_context *c,
+                         const struct gpu_resource *r,
+                         const struct virtio_gpu_transfer_host_3d *q,
+                         bool to_host);
+    /* Pixels of four bytes, those of a line after those of the one above.  0,
+     * or -1 with errno set */
+    int (*read)(struct gpu *gpu, const struct gpu_resource *r,
+                const struct virtio_gpu_rect *rect, uint32_t *pixels);
 };
 
 extern const struct context_kind cross_domain_context, test_context;
@@ -50,6 +69,9 @@ const struct context_kind *context_kind_at(const struct gpu *gpu,
                                            uint32_t index);
 const struct context_kind *context_kind_of(const struct gpu *gpu,
                                            uint32_t capset);
+
+/* The kind that has OpenGL's resources; NULL: none */
+const struct context_kind *context_kind_gl(const struct gpu *gpu);
 
 /* VIRTIO_GPU_RESP_* for an errno value, 0: success */
 uint32_t context_response(int err);

@@ -175,8 +175,10 @@ void gpu_device_close(struct gpu_device *dev)
     if (!dev)
         return;
     /* Its mappings are made with the server's handle. */
-    if (dev->foreign)
+    if (dev->foreign) {
+        gpu_unmap(&dev->gpu);
         foreign_forget(dev->foreign);
+    }
     /* Takes the BARs away, and the window with them. */
     ioreq_server_free(dev->server);
     foreign_free(dev->foreign);

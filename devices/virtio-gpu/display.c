@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "context.h"
 #include "gpu.h"
 
 /* Where red, green and blue are in a pixel as a little-endian word; all
@@ -55,6 +56,7 @@ uint32_t *gpu_picture(struct gpu *gpu, unsigned scanout, unsigned *width,
     struct gpu_resource *r = s->resource ? gpu_find(gpu, s->resource) : NULL;
     const struct layout *l = layout(s->format);
     uint32_t *pixels;
+    bool gl;
     int err;
 
     if (!r || !l) {
@@ -64,16 +66,15 @@ uint32_t *gpu_picture(struct gpu *gpu, unsigned scanout, unsigned *width,
     pixels = calloc((size_t)s->r.width * s->r.height, sizeof(*pixels));
     if (!pixels)
         return NULL;
+    gl = gpu_resource_is_gl(r);
+    if (gl && r->maker->read(gpu, r, &s->r, pixels))
+        goto fail;
     for (uint32_t y = 0; y < s->r.height; y++) {
         uint32_t *line = pixels + (size_t)y * s->r.width;
 
-        if (gpu_resource_copy(gpu, r, s->offset + y * s->stride, line,
-                              (uint64_t)s->r.width * 4)) {
-            err = errno;
-            free(pixels);
-            errno = err;
-            return NULL;
-        }
+        if (!gl && gpu_resource_copy(gpu, r, s->offset + y * s->stride, line,
+                                     (uint64_t)s->r.width * 4))
+            goto fail;
         for (uint32_t x = 0; x < s->r.width; x++)
             line[x] = (line[x] >> l->red & 0xff) << 16 |
                       (line[x] >> l->green & 0xff) << 8 |
@@ -82,6 +83,11 @@ uint32_t *gpu_picture(struct gpu *gpu, unsigned scanout, unsigned *width,
     *width = s->r.width;
     *height = s->r.height;
     return pixels;
+fail:
+    err = errno;
+    free(pixels);
+    errno = err;
+    return NULL;
 }
 
 /* EDID 1.4: one detailed timing at 60 Hz.  Blanking as in CVT with reduced

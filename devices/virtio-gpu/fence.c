@@ -2,6 +2,14 @@
 /* Commands that are answered when what they have started is done. */
 #include "gpu.h"
 
+bool gpu_waits_plain(const struct gpu *gpu)
+{
+    for (unsigned i = 0; i < gpu->n_waiting; i++)
+        if (gpu->waiting[i].plain)
+            return true;
+    return false;
+}
+
 void gpu_wait(struct gpu *gpu, const struct gpu_waiting *w)
 {
     gpu->waiting[gpu->n_waiting++] = *w;
@@ -13,6 +21,7 @@ static void passed(struct gpu *gpu, uint32_t ctx, const uint32_t *ring,
 {
     unsigned end = gpu->n_waiting, kept = 0;
     struct gpu_waiting *w = gpu->waiting;
+    bool in_order = true;       /* no plain one is left before this one */
 
     /* In a ring they are passed in the order of the commands, so all before
      * this one have been. */
@@ -25,11 +34,15 @@ static void passed(struct gpu *gpu, uint32_t ctx, const uint32_t *ring,
             return;
         end++;
     }
-    for (unsigned i = 0; i < gpu->n_waiting; i++)
+    for (unsigned i = 0; i < gpu->n_waiting; i++) {
         if (i < end && w[i].ctx == ctx && (!ring || w[i].ring == *ring))
+            w[i].done = true;
+        in_order &= !w[i].plain || w[i].done;
+        if (w[i].done && (!w[i].plain || in_order))
             gpu->answer(gpu->opaque, w[i].head, w[i].written);
         else
             w[kept++] = w[i];
+    }
     gpu->n_waiting = kept;
 }
 

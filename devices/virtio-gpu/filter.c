@@ -38,11 +38,18 @@ static const unsigned short renderer[] = {
 /* ... if what is mapped is not to be executed */
 static const unsigned short mapping[] = { SYS_mmap, SYS_mprotect };
 
+/* With FILTER_JIT */
+static const unsigned short jit[] = {
+    SYS_mmap, SYS_mprotect, SYS_clone, SYS_clone3, SYS_set_robust_list,
+    SYS_rseq, SYS_sched_getaffinity, SYS_sched_setaffinity, SYS_sched_setscheduler, SYS_prctl,
+    SYS_getcpu, SYS_gettimeofday, SYS_clock_nanosleep, SYS_membarrier,
+};
+
 #define N(array) (sizeof(array) / sizeof((array)[0]))
 
 int filter_install(unsigned may)
 {
-    struct sock_filter code[2 * (N(allowed) + N(renderer) + 1) +
+    struct sock_filter code[2 * (N(allowed) + N(renderer) + N(jit) + 1) +
                             5 * N(mapping) + 12];
     struct sock_fprog prog = { .filter = code };
     unsigned n = 0;
@@ -61,6 +68,10 @@ int filter_install(unsigned may)
     }
     for (unsigned i = 0; may & FILTER_RENDERER && i < N(renderer); i++) {
         ADD(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, renderer[i], 0, 1));
+        RETURN(SECCOMP_RET_ALLOW);
+    }
+    for (unsigned i = 0; may & FILTER_JIT && i < N(jit); i++) {
+        ADD(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, jit[i], 0, 1));
         RETURN(SECCOMP_RET_ALLOW);
     }
     if (may & FILTER_RENDERER) {

@@ -7,11 +7,13 @@
 #define FILTER_FILES    1u      /* files may be opened */
 #define FILTER_RENDERER 2u      /* and what a renderer needs: messages through
                                  * sockets that are there, own memory read */
+#define FILTER_JIT      4u      /* and what OpenGL by a processor needs: code
+                                 * that it has made, threads */
 
 /*
  * For this process with all its threads, from now on; it must have given up
  * new privileges.  Other calls fail with EPERM, and so does memory that is to
- * be executed.  may: FILTER_*.  0, or -1 with errno set.
+ * be executed (but for FILTER_JIT).  may: FILTER_*.  0, or -1 with errno set.
  */
 int filter_install(unsigned may);
 

@@ -33,6 +33,14 @@ void gpu_reset(struct gpu *gpu)
     memset(gpu->scanouts, 0, sizeof(gpu->scanouts));
 }
 
+void gpu_unmap(struct gpu *gpu)
+{
+    for (unsigned i = 0; i < GPU_BUCKETS; i++)
+        for (struct gpu_resource *r = gpu->buckets[i]; r; r = r->next)
+            if (r->backing.iov)
+                gpu_backing_free(gpu, r);
+}
+
 void gpu_message(struct gpu *gpu, const char *fmt, ...)
 {
     char text[160];
@@ -89,8 +97,8 @@ struct virtio_kind gpu_kind(void)
 {
     return (struct virtio_kind){
         .id = VIRTIO_ID_GPU,
-        /* VIRGL, "3D", is what Linux wants to see before it has contexts; no
-         * command of OpenGL goes with it. */
+        /* VIRGL, "3D", is what Linux wants to see before it has contexts; that
+         * there is OpenGL is said by a capset. */
         .features = 1u << VIRTIO_GPU_F_EDID | 1u << VIRTIO_GPU_F_VIRGL |
                     1u << VIRTIO_GPU_F_RESOURCE_BLOB |
                     1u << VIRTIO_GPU_F_CONTEXT_INIT,

@@ -39,9 +39,10 @@ struct gpu_resource {
     uint32_t id;
     uint64_t cost;              /* what counts against max_memory */
     uint64_t contexts;          /* bit n: attached to the nth */
-    const struct context_kind *maker;   /* whose context made the blob */
+    const struct context_kind *maker;   /* who made the blob, or what is
+                                         * OpenGL's */
     struct backing backing;
-    /* a 2D resource, ... */
+    /* a 2D resource, or one of OpenGL's, which has no pixels here, ... */
     uint32_t *pixels;
     uint32_t format, width, height;
     /* ... or a blob of this size */
@@ -63,6 +64,9 @@ struct gpu_waiting {
     uint64_t fence;
     uint16_t head;              /* of the request */
     uint32_t written;
+    /* A fence of no ring: answered in the order of the commands, in which Linux
+     * takes them to be passed. */
+    bool plain, done;
 };
 
 /* What a display shows */
@@ -111,6 +115,8 @@ void gpu_init(struct gpu *gpu, const struct gpu_config *config,
               void (*message)(void *opaque, const char *text), void *opaque);
 /* All resources and contexts go, as when the driver resets the device. */
 void gpu_reset(struct gpu *gpu);
+/* Nothing of the guest's memory stays mapped; what needs it is gone then. */
+void gpu_unmap(struct gpu *gpu);
 
 /* As a device of virtio; its opaque is the gpu. */
 struct virtio_kind gpu_kind(void);
@@ -125,6 +131,8 @@ uint32_t gpu_command(struct gpu *gpu, const struct virtqueue_chain *chain,
 
 /* fence.c.  A command that has been executed is to be answered later. */
 void gpu_wait(struct gpu *gpu, const struct gpu_waiting *w);
+/* One with a fence of no ring is. */
+bool gpu_waits_plain(const struct gpu *gpu);
 /* This fence of a context's ring has been passed, and those before it. */
 void gpu_fence_passed(struct gpu *gpu, uint32_t ctx, uint32_t ring,
                       uint64_t fence);
@@ -143,6 +151,10 @@ void gpu_backing_free(struct gpu *gpu, struct gpu_resource *r);
 int gpu_resource_copy(struct gpu *gpu, const struct gpu_resource *r,
                       uint64_t offset, void *to, uint64_t len);
 uint64_t gpu_resource_size(const struct gpu_resource *r);
+/* Whether it is a picture of OpenGL's */
+bool gpu_resource_is_gl(const struct gpu_resource *r);
+/* So many bytes more of what resources may use.  false: there are none. */
+bool gpu_charge(struct gpu *gpu, struct gpu_resource *r, uint64_t bytes);
 
 /* display.c */
 bool gpu_format_known(uint32_t format);

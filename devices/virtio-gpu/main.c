@@ -36,9 +36,9 @@ static const char help[] =
     "  --screenshot FILE     what the display shows, as PNG, on SIGUSR1 and at the end\n"
     "  --record FILE         each picture that the display shows, one PNG after the other\n"
     "  --policy ones|fault|crash|hold  for accesses where no blob is (ones)\n"
-    "  --renderer venus      contexts for Vulkan, by libvirglrenderer\n"
-    "  --render-server FILE  its virgl_render_server\n"
-    "  --renderer-modules FOLDER  where gpu-venus.so is\n"
+    "  --renderer venus|virgl|venus,virgl  contexts for Vulkan, OpenGL, or both, by libvirglrenderer\n"
+    "  --render-server FILE  its virgl_render_server, for Vulkan\n"
+    "  --renderer-modules FOLDER  where gpu-virglrenderer.so is\n"
     "  --opaque              also memory of Vulkan's that has no descriptor of its own\n"
     "  --trap                without lending, to compare: each access is emulated\n"
     "  --test[=FOLDER]       contexts for tests: memory of any kind, files in FOLDER\n"
@@ -49,7 +49,7 @@ static const char help[] =
 
 struct options {
     struct gpu_device_config config;
-    const char *screenshot, *record, *user, *renderer, *modules;
+    const char *screenshot, *record, *user, *modules;
     struct renderer_config rendering;
     bool detach, have_domain;
 };
@@ -70,6 +70,20 @@ static int display(const char *text, struct gpu_config *gpu)
     gpu->width = w;
     gpu->height = h;
     return 0;
+}
+
+static int renderers(const char *text, struct renderer_config *c)
+{
+    const char *comma = strchr(text, ',');
+    size_t len = comma ? (size_t)(comma - text) : strlen(text);
+
+    if (len == 5 && !strncmp(text, "venus", len) && !c->venus)
+        c->venus = true;
+    else if (len == 5 && !strncmp(text, "virgl", len) && !c->virgl)
+        c->virgl = true;
+    else
+        return -1;
+    return comma ? renderers(comma + 1, c) : 0;
 }
 
 static int parse(int argc, char **argv, struct options *o)
@@ -151,10 +165,9 @@ static int parse(int argc, char **argv, struct options *o)
                 return usage_error("'%s' is no policy: " POLICIES, optarg);
             break;
         case RENDERER_:
-            if (strcmp(optarg, "venus"))
-                return usage_error("'%s' is no renderer: there is venus",
-                                   optarg);
-            o->renderer = optarg;
+            if (renderers(optarg, &o->rendering))
+                return usage_error("'%s' is no renderer: there are venus, "
+                                   "virgl and venus,virgl", optarg);
             break;
         case SERVER_:
             o->rendering.server = optarg;
@@ -191,9 +204,10 @@ static int parse(int argc, char **argv, struct options *o)
     if (c->address & (c->size - 1))
         return usage_error("address %#llx is no multiple of the size, %s",
                            (unsigned long long)c->address, show_size(c->size));
-    if (!o->renderer &&
-        (o->rendering.server || o->modules || o->rendering.opaque))
+    if (!o->rendering.venus && !o->rendering.virgl && o->modules)
         return usage_error("which --renderer?");
+    if (!o->rendering.venus && (o->rendering.server || o->rendering.opaque))
+        return usage_error("no --renderer venus?");
     if ((o->screenshot || o->record) && !c->gpu.scanouts)
         return usage_error("no pictures without a display");
     return 0;
@@ -298,7 +312,8 @@ static int run(const struct options *o, xentoollog_logger *logger, int ready,
     const struct gpu_device_config *c = &o->config;
     struct gpu_device *dev = gpu_device_open(logger, c);
     unsigned may = (c->gpu.test_sources.dir ? FILTER_FILES : 0) |
-                   (c->gpu.renderer ? FILTER_RENDERER : 0);
+                   (c->gpu.renderer ? FILTER_RENDERER : 0) |
+                   (o->rendering.virgl ? FILTER_JIT : 0);
     int rc = 1;
 
     if (!dev) {
@@ -391,10 +406,9 @@ int main(int argc, char **argv)
         return 1;
     }
     /* While other processes can be started. */
-    if (o.renderer) {
+    if (o.rendering.venus || o.rendering.virgl) {
         o.rendering.id = id;
-        o.config.gpu.renderer = renderer_load(o.renderer, o.modules,
-                                              &o.rendering);
+        o.config.gpu.renderer = renderer_load(o.modules, &o.rendering);
         if (!o.config.gpu.renderer)
             return 1;
     }

@@ -10,23 +10,25 @@
 #define MODULE_DIR "/usr/lib/xenlend"
 #endif
 
-struct renderer *renderer_load(const char *name, const char *dir,
+#define MODULE "gpu-virglrenderer.so"
+
+struct renderer *renderer_load(const char *dir,
                                const struct renderer_config *config)
 {
     struct renderer *r;
     char path[512];
     void *module;
 
-    if (snprintf(path, sizeof(path), "%s/gpu-%s.so", dir ? dir : MODULE_DIR,
-                 name) >= (int)sizeof(path)) {
-        say(0, "renderer '%s': too long a name", name);
+    if (snprintf(path, sizeof(path), "%s/" MODULE, dir ? dir : MODULE_DIR) >=
+        (int)sizeof(path)) {
+        say(0, "'%s' is too long a name", dir);
         return NULL;
     }
     module = dlopen(path, RTLD_NOW | RTLD_LOCAL);
     if (!module) {
-        say(0, "renderer '%s': %s; it is built where libvirglrenderer-dev is, "
-            "and needs libvirglrenderer1, virgl-server, and a Vulkan driver",
-            name, dlerror());
+        say(0, "renderer: %s; it is built where libvirglrenderer-dev is, and "
+            "needs libvirglrenderer1; for Vulkan virgl-server and a driver, "
+            "for OpenGL libegl1 and libegl-mesa0", dlerror());
         return NULL;
     }
     r = dlsym(module, RENDERER_SYMBOL);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A renderer: one more kind of context, in a module of its own, since the
+ * A renderer: more kinds of context, in a module of its own, since the
  * libraries that it needs are large and not everybody has them.
  */
 #ifndef GPU_RENDERER_H
@@ -12,6 +12,7 @@
 #include "drop.h"
 
 struct renderer_config {
+    bool venus, virgl;              /* Vulkan, OpenGL */
     const char *server;             /* virgl_render_server, or NULL: where it
                                      * usually is */
     const struct identity *id;      /* who it shall be; NULL: as we are */
@@ -21,8 +22,8 @@ struct renderer_config {
 
 /* What a module has as "xenlend_gpu_renderer" */
 struct renderer {
-    const struct context_kind *kind;
-
+    const struct context_kind *const *kinds;    /* RENDERER_KINDS at most, then
+                                                 * NULL; once it is started */
     /*
      * To be called before anything is given up: starts other processes, loads
      * libraries.  0, or -1 after a message.
@@ -34,13 +35,15 @@ struct renderer {
     void (*dispatch)(struct gpu *gpu);
 };
 
+#define RENDERER_KINDS  3u
 #define RENDERER_SYMBOL "xenlend_gpu_renderer"
 
 /*
- * renderer.c: loads the module of a renderer ("venus") from folder dir (NULL:
- * where it was installed), and starts it.  NULL after a message.
+ * renderer.c: loads the module, gpu-virglrenderer.so, from folder dir (NULL:
+ * where it was installed), and starts what config asks for.  NULL after a
+ * message.
  */
-struct renderer *renderer_load(const char *name, const char *dir,
+struct renderer *renderer_load(const char *dir,
                                const struct renderer_config *config);
 
 #endif

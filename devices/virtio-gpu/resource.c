@@ -28,24 +28,42 @@ uint32_t gpu_resource_new(struct gpu *gpu, uint32_t id, uint64_t cost,
 
     if (!id || *p)
         return VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID;
-    if (gpu->n_resources == GPU_MAX_RESOURCES ||
-        cost > gpu->config.max_memory ||
-        gpu->used_memory > gpu->config.max_memory - cost)
+    if (gpu->n_resources == GPU_MAX_RESOURCES)
         return VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY;
     r = calloc(1, sizeof(*r));
     if (!r)
         return VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY;
+    if (!gpu_charge(gpu, r, cost)) {
+        free(r);
+        return VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY;
+    }
     r->id = id;
-    r->cost = cost;
     r->blob.fd = -1;
-    gpu->used_memory += cost;
     gpu->n_resources++;
     *p = *out = r;
     return VIRTIO_GPU_RESP_OK_NODATA;
 }
 
+bool gpu_charge(struct gpu *gpu, struct gpu_resource *r, uint64_t bytes)
+{
+    if (bytes > gpu->config.max_memory ||
+        gpu->used_memory > gpu->config.max_memory - bytes)
+        return false;
+    gpu->used_memory += bytes;
+    r->cost += bytes;
+    return true;
+}
+
 void gpu_backing_free(struct gpu *gpu, struct gpu_resource *r)
 {
+    uint64_t mapped = r->backing.n_pages * (uint64_t)XENLEND_PAGE_SIZE;
+
+    if (r->backing.iov) {
+        r->maker->release(gpu, r);
+        backing_unmap(&r->backing, &gpu->mem);
+        gpu->used_memory -= mapped;
+        r->cost -= mapped;
+    }
     gpu->n_entries -= r->backing.n;
     backing_free(&r->backing);
 }
@@ -66,6 +84,11 @@ void gpu_resource_free(struct gpu *gpu, struct gpu_resource *r)
     free(r);
 }
 
+bool gpu_resource_is_gl(const struct gpu_resource *r)
+{
+    return r->maker && !r->blob_mem;
+}
+
 uint64_t gpu_resource_size(const struct gpu_resource *r)
 {
     return r->blob_mem ? r->size : (uint64_t)r->width * r->height * 4;
@@ -77,6 +100,10 @@ int gpu_resource_copy(struct gpu *gpu, const struct gpu_resource *r,
     uint64_t size = gpu_resource_size(r);
 
     if (offset > size || len > size - offset) {
+        errno = EINVAL;
+        return -1;
+    }
+    if (gpu_resource_is_gl(r)) {
         errno = EINVAL;
         return -1;
     }

@@ -114,10 +114,42 @@ static int write_(void *opaque, uint64_t gpa, const void *from, size_t len)
     return transfer(opaque, gpa, NULL, from, len);
 }
 
+static void unmap_(void *opaque, void *addr, size_t n)
+{
+    struct foreign *f = opaque;
+
+    xenforeignmemory_unmap(f->fm, addr, n);
+}
+
+static void *map_(void *opaque, const uint64_t *gfn, size_t n)
+{
+    struct foreign *f = opaque;
+    xen_pfn_t *pfn = calloc(n, sizeof(*pfn));
+    int *err = calloc(n, sizeof(*err));
+    void *addr = NULL;
+
+    if (!pfn || !err || !n)
+        goto out;
+    for (size_t i = 0; i < n; i++)
+        pfn[i] = gfn[i];
+    addr = xenforeignmemory_map(f->fm, f->domid, PROT_READ | PROT_WRITE, n,
+                                pfn, err);
+    for (size_t i = 0; addr && i < n; i++)
+        if (err[i]) {
+            unmap_(f, addr, n);
+            addr = NULL;
+            errno = EFAULT;
+        }
+out:
+    free(pfn);
+    free(err);
+    return addr;
+}
+
 struct guest_memory foreign_memory(struct foreign *f)
 {
-    return (struct guest_memory){ .read = read_, .write = write_,
-                                  .opaque = f };
+    return (struct guest_memory){ .read = read_, .write = write_, .map = map_,
+                                  .unmap = unmap_, .opaque = f };
 }
 
 struct foreign *foreign_new(xenforeignmemory_handle *fm, uint32_t domid)

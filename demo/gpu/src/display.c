@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+#define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -27,7 +28,7 @@ static int call(int fd, unsigned long request, void *argument)
 
 static bool failed(const struct display *d, const char *what)
 {
-    fprintf(stderr, "waves: %s: %s: %s\n", d->path, what, strerror(errno));
+    fprintf(stderr, "%s: %s: %s: %s\n", program_invocation_short_name, d->path, what, strerror(errno));
     return false;
 }
 
@@ -88,14 +89,13 @@ static bool find_connector(struct display *d, struct drm_mode_crtc *set, uint32_
         *connector = connectors[i];
         return true;
     }
-    fprintf(stderr, "waves: %s: nothing is connected to it\n", d->path);
+    fprintf(stderr, "%s: %s: nothing is connected to it\n", program_invocation_short_name, d->path);
     return false;
 }
 
 bool display_open(struct display *d, const char *path)
 {
-    uint32_t connector;
-    struct drm_mode_crtc set = { .set_connectors_ptr = (uintptr_t)&connector, .count_connectors = 1 };
+    struct drm_mode_crtc set = { .set_connectors_ptr = (uintptr_t)&d->connector, .count_connectors = 1 };
     struct drm_mode_create_dumb dumb = { .bpp = 32 };
     struct drm_mode_fb_cmd add = { .bpp = 32, .depth = 24 };
     struct drm_mode_map_dumb map = { 0 };
@@ -105,7 +105,7 @@ bool display_open(struct display *d, const char *path)
     d->fd = open(path, O_RDWR | O_CLOEXEC);
     if (d->fd < 0)
         return failed(d, "open");
-    if (!find_connector(d, &set, &connector))
+    if (!find_connector(d, &set, &d->connector))
         return false;
     dumb.width = d->width = set.mode.hdisplay;
     dumb.height = d->height = set.mode.vdisplay;
@@ -126,8 +126,31 @@ bool display_open(struct display *d, const char *path)
         return failed(d, "mmap");
     d->map = p;
     memset(p, 0, d->size);
+    d->mode = set.mode;
+    d->crtc = set.crtc_id;
     if (call(d->fd, DRM_IOCTL_MODE_SETCRTC, &set))
         return failed(d, "DRM_IOCTL_MODE_SETCRTC");
+    return true;
+}
+
+bool display_flip(struct display *d, uint32_t handle, uint32_t pitch)
+{
+    struct drm_mode_fb_cmd add = { .bpp = 32, .depth = 24, .width = d->width, .height = d->height, .pitch = pitch,
+                                   .handle = handle };
+    struct drm_mode_crtc set = { .set_connectors_ptr = (uintptr_t)&d->connector, .count_connectors = 1, .crtc_id = d->crtc,
+                                 .mode = d->mode, .mode_valid = 1 };
+
+    if (call(d->fd, DRM_IOCTL_MODE_ADDFB, &add))
+        return failed(d, "DRM_IOCTL_MODE_ADDFB");
+    set.fb_id = add.fb_id;
+    if (call(d->fd, DRM_IOCTL_MODE_SETCRTC, &set)) {
+        failed(d, "DRM_IOCTL_MODE_SETCRTC");
+        call(d->fd, DRM_IOCTL_MODE_RMFB, &add.fb_id);
+        return false;
+    }
+    if (d->flipped)
+        call(d->fd, DRM_IOCTL_MODE_RMFB, &d->flipped);
+    d->flipped = add.fb_id;
     return true;
 }
 
@@ -139,6 +162,8 @@ void display_close(struct display *d)
         return;
     if (d->map)
         munmap(d->map, d->size);
+    if (d->flipped)
+        call(d->fd, DRM_IOCTL_MODE_RMFB, &d->flipped);
     if (d->framebuffer)
         call(d->fd, DRM_IOCTL_MODE_RMFB, &d->framebuffer);
     if (d->handle)

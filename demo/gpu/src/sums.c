@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+#define _GNU_SOURCE
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -41,7 +42,7 @@ bool sums_read(struct sums *s, const char *path)
 
     memset(s, 0, sizeof(*s));
     if (!f) {
-        fprintf(stderr, "waves: %s: %s\n", path, strerror(errno));
+        fprintf(stderr, "%s: %s: %s\n", program_invocation_short_name, path, strerror(errno));
         return false;
     }
     for (unsigned line = 1; ok && fgets(text, sizeof(text), f); line++) {
@@ -51,10 +52,10 @@ bool sums_read(struct sums *s, const char *path)
         if (text[0] == '#' || text[strspn(text, " \t\r\n")] == '\0')
             continue;
         if (sscanf(text, "%5u %8x %c", &frame, &sum, &more) != 2 || frame >= SUMS_MAX) {
-            fprintf(stderr, "waves: %s, line %u: not a frame's number, up to %u, and its sum\n", path, line, SUMS_MAX - 1);
+            fprintf(stderr, "%s: %s, line %u: not a frame's number, up to %u, and its sum\n", program_invocation_short_name, path, line, SUMS_MAX - 1);
             ok = false;
         } else if (s->known[frame]) {
-            fprintf(stderr, "waves: %s, line %u: frame %u has a sum already\n", path, line, frame);
+            fprintf(stderr, "%s: %s, line %u: frame %u has a sum already\n", program_invocation_short_name, path, line, frame);
             ok = false;
         } else {
             s->known[frame] = true;
@@ -64,7 +65,7 @@ bool sums_read(struct sums *s, const char *path)
         }
     }
     if (ok && ferror(f)) {
-        fprintf(stderr, "waves: %s: %s\n", path, strerror(errno));
+        fprintf(stderr, "%s: %s: %s\n", program_invocation_short_name, path, strerror(errno));
         ok = false;
     }
     fclose(f);
@@ -77,7 +78,7 @@ bool sums_write(const struct sums *s, const char *path, unsigned width, unsigned
     FILE *f = own ? fopen(path, "we") : stdout;
 
     if (!f) {
-        fprintf(stderr, "waves: %s: %s\n", path, strerror(errno));
+        fprintf(stderr, "%s: %s: %s\n", program_invocation_short_name, path, strerror(errno));
         return false;
     }
     fprintf(f, "# %u frames of %u x %u\n", s->n, width, height);
@@ -86,9 +87,9 @@ bool sums_write(const struct sums *s, const char *path, unsigned width, unsigned
             fprintf(f, "%u %08x\n", i, s->sum[i]);
     ok = !fflush(f) && !ferror(f);
     if (!ok)
-        fprintf(stderr, "waves: %s: %s\n", own ? path : "standard output", strerror(errno));
+        fprintf(stderr, "%s: %s: %s\n", program_invocation_short_name, own ? path : "standard output", strerror(errno));
     if (own && fclose(f) && ok) {
-        fprintf(stderr, "waves: %s: %s\n", path, strerror(errno));
+        fprintf(stderr, "%s: %s: %s\n", program_invocation_short_name, path, strerror(errno));
         ok = false;
     }
     return ok;
