@@ -207,13 +207,14 @@ struct pictures {
 };
 
 /* gpu.flushed */
-static void record(void *opaque, unsigned scanout)
+static void record(void *opaque, unsigned scanout,
+                   const struct virtio_gpu_rect *changed)
 {
     struct pictures *p = opaque;
     unsigned width, height;
     uint32_t *pixels;
 
-    if (p->record < 0 || scanout)
+    if (p->record < 0 || scanout || !changed)
         return;
     pixels = gpu_picture(p->gpu, 0, &width, &height);
     if (pixels && !picture_append(p->record, pixels, width, height)) {
