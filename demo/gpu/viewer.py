@@ -132,10 +132,10 @@ def look(viewer, a, known):
     name = viewer.greet([RAW, DESKTOP_SIZE] if a.raw else [ZLIB, RAW, DESKTOP_SIZE])
     print(f"it shows '{name}', {viewer.width} x {viewer.height}", flush=True)
     try:
-        viewer.ask(0)
+        resized = True
         while True:
-            resized = viewer.update()
             viewer.ask(0 if resized else 1)
+            resized = viewer.update()
             if resized:
                 sizes += 1
                 continue
@@ -226,7 +226,7 @@ def main(argv):
         print(*wrong, sep="\n", end="\n" if wrong else "")
         return 1 if wrong or len(seen) < a.least else 0
     except (animation.Broken, ValueError, Closed) as e:
-        print(f"viewer.py: {e or 'the other end has closed'}", file=sys.stderr)
+        print(f"viewer.py: {str(e) or 'the other end has closed'}", file=sys.stderr)
         return 2
     except OSError as e:
         print(f"viewer.py: {a.ADDRESS}: {e.strerror}", file=sys.stderr)
