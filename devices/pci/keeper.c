@@ -16,6 +16,7 @@
 
 static const int passed[] = { SIGTERM, SIGINT, SIGHUP, SIGUSR1 };
 static pid_t device;
+static int without = -1;
 
 static void pass_on(int sig)
 {
@@ -48,6 +49,8 @@ static void keep(struct xentoollog_logger *logger, uint32_t domid, int from,
     int status, ready;
     ssize_t n;
 
+    if (without >= 0)
+        close(without);
     for (unsigned i = 0; i < N(passed); i++)
         sigaction(passed[i], &sa, NULL);
     sigprocmask(SIG_SETMASK, mask, NULL);
@@ -68,6 +71,11 @@ static void keep(struct xentoollog_logger *logger, uint32_t domid, int from,
     if (ready)
         ioreq_server_bury(logger, domid, server);
     exit(1);
+}
+
+void keeper_without(int fd)
+{
+    without = fd;
 }
 
 int keeper_fork(struct xentoollog_logger *logger, uint32_t domid,

@@ -20,6 +20,10 @@ struct xentoollog_logger;
 int keeper_fork(struct xentoollog_logger *logger, uint32_t domid,
                 int background);
 
+/* A descriptor that only the device is to have: the process that waits closes
+ * it.  To be called before keeper_fork(), at most once. */
+void keeper_without(int fd);
+
 /* The guest sees the device, which is of this server.  0, or -1 with errno
  * set. */
 int keeper_ready(int fd, unsigned server);

@@ -48,6 +48,20 @@ static int behind_self(void)
     }
     return waitpid(child, &status, 0) == child && WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
+/* Behind a filter with few calls */
+static int only(long nr)
+{
+    static const unsigned short calls[] = { SYS_getppid, SYS_exit_group };
+    int status;
+    pid_t child = fork();
+
+    if (!child) {
+        if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || filter_install_only(calls, 2))
+            _exit(125);
+        _exit(syscall(nr) < 0 ? errno : 0);
+    }
+    return waitpid(child, &status, 0) == child && WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
 #define TRY(nr, a, b, c, d, e, f) behind(0, nr, (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), (long)(f))
 
 int main(void)
@@ -73,5 +87,8 @@ int main(void)
     eq(behind_self(), 0, "... its own");
     eq(TRY(SYS_kill, getppid(), 0, 0, 0, 0, 0), EPERM, "no signals to others");
     eq(TRY(SYS_ptrace, 0, 0, 0, 0, 0, 0), EPERM, "no looking at others");
+    eq(only(SYS_getppid), 0, "of a list of one's own what is in it works");
+    eq(only(SYS_getpid), EPERM, "... nothing else");
+    err(filter_install_only(NULL, FILTER_CALLS + 1) ? -errno : 0, -EINVAL, "... not more than there is room for");
     return tap_end();
 }

@@ -96,13 +96,14 @@ static uint32_t gl_transfer(struct gpu *g, struct gpu_context *c, const struct g
     return VIRTIO_GPU_RESP_OK_NODATA;
 }
 
-static int gl_read(struct gpu *g, const struct gpu_resource *r, const struct virtio_gpu_rect *rect, uint32_t *pixels)
+static int gl_read(struct gpu *g, const struct gpu_resource *r, const struct virtio_gpu_rect *rect, uint32_t *pixels,
+                   size_t stride)
 {
     const struct gl_resource *n = gl_find(r->id);
 
     (void)g;
     for (uint32_t y = 0; y < rect->height; y++)
-        memcpy(pixels + (size_t)y * rect->width, n->pixels + (size_t)(rect->y + y) * n->width + rect->x, rect->width * 4);
+        memcpy(pixels + y * stride, n->pixels + (size_t)(rect->y + y) * n->width + rect->x, rect->width * 4);
     return 0;
 }
 

@@ -246,10 +246,68 @@ static void displays(void)
     end();
 }
 
-static unsigned displays_flushed[2];
-static void flushed(void *opaque, unsigned scanout)
+static unsigned displays_flushed[2], displays_dark[2];
+static struct virtio_gpu_rect changed[2];
+static void flushed(void *opaque, unsigned scanout_, const struct virtio_gpu_rect *what)
 {
-    ((unsigned *)opaque)[scanout]++;
+    ok(opaque == displays_flushed, "the hook's own");
+    if (what) {
+        displays_flushed[scanout_]++;
+        changed[scanout_] = *what;
+    } else {
+        displays_dark[scanout_]++;
+    }
+}
+
+/* What the last flush of a display's picture was about */
+static void is_changed(unsigned display, uint32_t x, uint32_t y, uint32_t w, uint32_t h, const char *what)
+{
+    const struct virtio_gpu_rect *r = &changed[display];
+
+    ok(r->x == x && r->y == y && r->width == w && r->height == h, "%s: %u,%u %ux%u", what, r->x, r->y, r->width, r->height);
+}
+
+static void damage(void)
+{
+    start(false);
+    memset(displays_flushed, 0, sizeof(displays_flushed));
+    gpu.flushed = flushed;
+    gpu.flushed_opaque = displays_flushed;
+    create_2d(1, 1, 100, 50);
+    create_2d(2, 1, 100, 50);
+    scanout(0, 1, 0, 0, 100, 50);
+    scanout(1, 1, 10, 20, 30, 20);
+    eq(displays_flushed[0], 0, "what has not been flushed is not shown");
+    flush(1, 5, 6, 7, 8);
+    is_changed(0, 0, 0, 100, 50, "the first flush of a picture is all of it");
+    is_changed(1, 0, 0, 30, 20, "... on each display");
+    flush(1, 5, 6, 7, 8);
+    is_changed(0, 5, 6, 7, 8, "the next one is that part");
+    is_changed(1, 0, 0, 0, 0, "... or nothing, of a picture that has nothing of it");
+    eq(displays_flushed[1], 2, "... which is told as well");
+    flush(1, 0, 0, 12, 23);
+    is_changed(1, 0, 0, 2, 3, "a part over the picture's corner");
+    flush(1, 38, 39, 62, 11);
+    is_changed(1, 28, 19, 2, 1, "... over the other one");
+    flush(1, 0, 0, 100, 50);
+    is_changed(1, 0, 0, 30, 20, "... over all of it");
+    flush(1, 40, 20, 1, 1);
+    is_changed(1, 0, 0, 0, 0, "a part beside it");
+    scanout(0, 2, 0, 0, 100, 50);
+    flush(2, 1, 1, 1, 1);
+    is_changed(0, 0, 0, 100, 50, "of another resource all is new");
+    eq(displays_dark[0] + displays_dark[1], 0, "no display has been dark");
+    scanout(0, 0, 0, 0, 0, 0);
+    eq(displays_dark[0], 1, "a display that is switched off is");
+    scanout(0, 0, 0, 0, 0, 0);
+    eq(displays_dark[0], 1, "... once");
+    unref(1);
+    eq(displays_dark[1], 1, "one whose resource goes is");
+    scanout(1, 2, 0, 0, 100, 50);
+    gpu_reset(&gpu);
+    eq(displays_dark[1], 2, "a reset is the same to it");
+    gpu.flushed = NULL;
+    end();
 }
 
 static void two_dimensions(void)
@@ -319,10 +377,12 @@ static void two_dimensions(void)
     free(p);
     eqx(flush(1, 0, 0, 16, 9), BAD, "flush over the edge");
     eqx(flush(2, 0, 0, 16, 8), BAD_RES, "... of what there is not");
+    memset(displays_flushed, 0, sizeof(displays_flushed));
     gpu.flushed = flushed;
     gpu.flushed_opaque = displays_flushed;
     eqx(flush(1, 0, 0, 16, 8), OK, "... of it");
     ok(gpu.scanouts[0].flushes == 1 && displays_flushed[0] == 1 && !displays_flushed[1], "... arrives at the display");
+    gpu.flushed = NULL;
     memset(ram(PIXELS + 0x2000, 384), 0, 384);
     eqx(transfer(1, 16 * 4 * 5 + 3 * 4, 3, 5, 2, 2), OK, "a part of it");
     eqx(scanout(1, 1, 3, 4, 3, 3), OK, "a part shown");
@@ -871,6 +931,14 @@ static void guest_blobs(void)
     p = gpu_picture(&gpu, 0, &w, &h);
     ok(p && w == 4 && h == 2 && p[0] == pixel && !p[1] && p[7] == pixel, "... from the guest's memory");
     free(p);
+    gpu.flushed = flushed;
+    gpu.flushed_opaque = displays_flushed;
+    flush(1, 0, 0, 1, 1);
+    flush(1, s.r.x + 1, s.r.y, UINT32_MAX, UINT32_MAX);
+    is_changed(0, 1, 0, 3, 2, "a flush of a blob, which has no size");
+    flush(1, UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX);
+    is_changed(0, 0, 0, 0, 0, "... of what is nowhere");
+    gpu.flushed = NULL;
     TRY(resource_id, 0, OK, "dark");
     ok(!gpu_picture(&gpu, 0, &w, &h), "... nothing is shown");
     create_2d(3, 1, 4, 2);
@@ -899,6 +967,7 @@ int main(void)
     envelope();
     displays();
     two_dimensions();
+    damage();
     contexts();
     fences();
     opengl();

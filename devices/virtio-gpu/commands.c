@@ -247,7 +247,7 @@ static uint32_t set_scanout(struct command *c)
         return VIRTIO_GPU_RESP_ERR_INVALID_SCANOUT_ID;
     s = &c->gpu->scanouts[q->scanout_id];
     if (!q->resource_id) {
-        s->resource = 0;
+        gpu_scanout_off(c->gpu, q->scanout_id);
         return VIRTIO_GPU_RESP_OK_NODATA;
     }
     r = resource(c, q->resource_id, &why);
@@ -258,6 +258,7 @@ static uint32_t set_scanout(struct command *c)
     if (!gpu_format_known(r->format) || !inside(&q->r, r->width, r->height))
         return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
     s->resource = r->id;
+    s->unseen = true;
     s->r = q->r;
     s->format = r->format;
     s->stride = (uint64_t)r->width * 4;
@@ -277,7 +278,7 @@ static uint32_t set_scanout_blob(struct command *c)
         return VIRTIO_GPU_RESP_ERR_INVALID_SCANOUT_ID;
     s = &c->gpu->scanouts[q->scanout_id];
     if (!q->resource_id) {
-        s->resource = 0;
+        gpu_scanout_off(c->gpu, q->scanout_id);
         return VIRTIO_GPU_RESP_OK_NODATA;
     }
     r = resource(c, q->resource_id, &why);
@@ -297,11 +298,48 @@ static uint32_t set_scanout_blob(struct command *c)
     if (end > r->size)
         return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
     s->resource = r->id;
+    s->unseen = true;
     s->r = q->r;
     s->format = q->format;
     s->stride = q->strides[0];
     s->offset = start;
     return VIRTIO_GPU_RESP_OK_NODATA;
+}
+
+/*
+ * What of a display's picture is in that part of its resource, in pixels of
+ * the picture; a blob is as wide as the picture says.
+ */
+static struct virtio_gpu_rect shown(const struct gpu_scanout *s,
+                                    const struct virtio_gpu_rect *part)
+{
+    uint64_t x = part->x > s->r.x ? part->x : s->r.x;
+    uint64_t y = part->y > s->r.y ? part->y : s->r.y;
+    uint64_t right = (uint64_t)part->x + part->width;
+    uint64_t bottom = (uint64_t)part->y + part->height;
+
+    if (right > (uint64_t)s->r.x + s->r.width)
+        right = (uint64_t)s->r.x + s->r.width;
+    if (bottom > (uint64_t)s->r.y + s->r.height)
+        bottom = (uint64_t)s->r.y + s->r.height;
+    if (x >= right || y >= bottom)
+        return (struct virtio_gpu_rect){ 0 };
+    return (struct virtio_gpu_rect){ .x = x - s->r.x, .y = y - s->r.y,
+                                     .width = right - x,
+                                     .height = bottom - y };
+}
+
+static void show(struct gpu *gpu, unsigned scanout,
+                 const struct virtio_gpu_rect *part)
+{
+    struct gpu_scanout *s = &gpu->scanouts[scanout];
+    /* of another picture all of it */
+    struct virtio_gpu_rect changed = shown(s, s->unseen ? &s->r : part);
+
+    s->flushes++;
+    s->unseen = false;
+    if (gpu->flushed)
+        gpu->flushed(gpu->flushed_opaque, scanout, &changed);
 }
 
 static uint32_t flush(struct command *c)
@@ -314,13 +352,9 @@ static uint32_t flush(struct command *c)
         return why;
     if (!r->blob_mem && !inside(&q->r, r->width, r->height))
         return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
-    for (unsigned i = 0; i < c->gpu->config.scanouts; i++) {
-        if (c->gpu->scanouts[i].resource != r->id)
-            continue;
-        c->gpu->scanouts[i].flushes++;
-        if (c->gpu->flushed)
-            c->gpu->flushed(c->gpu->flushed_opaque, i);
-    }
+    for (unsigned i = 0; i < c->gpu->config.scanouts; i++)
+        if (c->gpu->scanouts[i].resource == r->id)
+            show(c->gpu, i, &q->r);
     return VIRTIO_GPU_RESP_OK_NODATA;
 }
 

@@ -56,10 +56,11 @@ struct context_kind {
                          const struct gpu_resource *r,
                          const struct virtio_gpu_transfer_host_3d *q,
                          bool to_host);
-    /* Pixels of four bytes, those of a line after those of the one above.  0,
-     * or -1 with errno set */
+    /* Its pixels, of four bytes, from line to line of them stride more.  0, or
+     * -1 with errno set */
     int (*read)(struct gpu *gpu, const struct gpu_resource *r,
-                const struct virtio_gpu_rect *rect, uint32_t *pixels);
+                const struct virtio_gpu_rect *rect, uint32_t *pixels,
+                size_t stride);
 };
 
 extern const struct context_kind cross_domain_context, test_context;

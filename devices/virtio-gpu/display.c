@@ -39,55 +39,90 @@ bool gpu_format_known(uint32_t format)
     return layout(format);
 }
 
+void gpu_scanout_off(struct gpu *gpu, unsigned scanout)
+{
+    bool was = gpu->scanouts[scanout].resource;
+
+    gpu->scanouts[scanout].resource = 0;
+    if (was && gpu->flushed)
+        gpu->flushed(gpu->flushed_opaque, scanout, NULL);
+}
+
 void gpu_scanouts_forget(struct gpu *gpu, uint32_t resource)
 {
     for (unsigned i = 0; i < VIRTIO_GPU_MAX_SCANOUTS; i++) {
         if (gpu->scanouts[i].resource == resource)
-            gpu->scanouts[i].resource = 0;
+            gpu_scanout_off(gpu, i);
         if (gpu->scanouts[i].cursor == resource)
             gpu->scanouts[i].cursor = 0;
     }
+}
+
+int gpu_picture_part(struct gpu *gpu, unsigned scanout,
+                     const struct virtio_gpu_rect *part, uint32_t *pixels,
+                     size_t stride)
+{
+    struct gpu_scanout *s = &gpu->scanouts[scanout];
+    struct gpu_resource *r = s->resource ? gpu_find(gpu, s->resource) : NULL;
+    const struct layout *l = layout(s->format);
+    bool gl;
+
+    if (!r || !l) {
+        errno = ENODATA;
+        return -1;
+    }
+    gl = gpu_resource_is_gl(r);
+    if (gl) {
+        const struct virtio_gpu_rect there = {
+            .x = s->r.x + part->x, .y = s->r.y + part->y,
+            .width = part->width, .height = part->height,
+        };
+
+        if (r->maker->read(gpu, r, &there, pixels + part->y * stride + part->x,
+                           stride))
+            return -1;
+    }
+    for (uint32_t y = part->y; y < part->y + part->height; y++) {
+        uint32_t *line = pixels + y * stride + part->x;
+
+        if (!gl &&
+            gpu_resource_copy(gpu, r, s->offset + y * s->stride +
+                              (uint64_t)part->x * 4, line,
+                              (uint64_t)part->width * 4))
+            return -1;
+        for (uint32_t x = 0; x < part->width; x++)
+            line[x] = (line[x] >> l->red & 0xff) << 16 |
+                      (line[x] >> l->green & 0xff) << 8 |
+                      (line[x] >> l->blue & 0xff);
+    }
+    return 0;
 }
 
 uint32_t *gpu_picture(struct gpu *gpu, unsigned scanout, unsigned *width,
                       unsigned *height)
 {
     struct gpu_scanout *s = &gpu->scanouts[scanout];
-    struct gpu_resource *r = s->resource ? gpu_find(gpu, s->resource) : NULL;
-    const struct layout *l = layout(s->format);
+    const struct virtio_gpu_rect all = { .width = s->r.width,
+                                         .height = s->r.height };
     uint32_t *pixels;
-    bool gl;
     int err;
 
-    if (!r || !l) {
+    if (!s->resource) {
         errno = ENODATA;
         return NULL;
     }
     pixels = calloc((size_t)s->r.width * s->r.height, sizeof(*pixels));
     if (!pixels)
         return NULL;
-    gl = gpu_resource_is_gl(r);
-    if (gl && r->maker->read(gpu, r, &s->r, pixels))
-        goto fail;
-    for (uint32_t y = 0; y < s->r.height; y++) {
-        uint32_t *line = pixels + (size_t)y * s->r.width;
-
-        if (!gl && gpu_resource_copy(gpu, r, s->offset + y * s->stride, line,
-                                     (uint64_t)s->r.width * 4))
-            goto fail;
-        for (uint32_t x = 0; x < s->r.width; x++)
-            line[x] = (line[x] >> l->red & 0xff) << 16 |
-                      (line[x] >> l->green & 0xff) << 8 |
-                      (line[x] >> l->blue & 0xff);
+    if (gpu_picture_part(gpu, scanout, &all, pixels, s->r.width)) {
+        err = errno;
+        free(pixels);
+        errno = err;
+        return NULL;
     }
     *width = s->r.width;
     *height = s->r.height;
     return pixels;
-fail:
-    err = errno;
-    free(pixels);
-    errno = err;
-    return NULL;
 }
 
 /* EDID 1.4: one detailed timing at 60 Hz.  Blanking as in CVT with reduced

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <sched.h>
 #include <stddef.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -37,54 +38,46 @@ static const unsigned short renderer[] = {
 };
 /* ... if what is mapped is not to be executed */
 static const unsigned short mapping[] = { SYS_mmap, SYS_mprotect };
-
-/* With FILTER_JIT */
+/* With FILTER_JIT: code that was made here, threads and what they begin with */
 static const unsigned short jit[] = {
-    SYS_mmap, SYS_mprotect, SYS_clone, SYS_clone3, SYS_set_robust_list,
-    SYS_rseq, SYS_sched_getaffinity, SYS_sched_setaffinity, SYS_sched_setscheduler, SYS_prctl,
+    SYS_mmap, SYS_mprotect, SYS_set_robust_list, SYS_rseq, SYS_prctl,
+    SYS_sched_getaffinity, SYS_sched_setaffinity, SYS_sched_setscheduler,
     SYS_getcpu, SYS_gettimeofday, SYS_clock_nanosleep, SYS_membarrier,
 };
 
 #define N(array) (sizeof(array) / sizeof((array)[0]))
 
-int filter_install(unsigned may)
-{
-    struct sock_filter code[2 * (N(allowed) + N(renderer) + N(jit) + 1) +
-                            5 * N(mapping) + 12];
-    struct sock_fprog prog = { .filter = code };
-    unsigned n = 0;
+struct filter {
+    struct sock_filter code[2 * FILTER_CALLS + 5 * N(mapping) + 20];
+    unsigned n;
+};
 
-#define ADD(...) (code[n++] = (struct sock_filter)__VA_ARGS__)
+#define ADD(...) (f->code[f->n++] = (struct sock_filter)__VA_ARGS__)
 #define LOAD(field) \
     ADD(BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, field)))
 #define RETURN(what) ADD(BPF_STMT(BPF_RET | BPF_K, what))
+
+static void start(struct filter *f)
+{
+    f->n = 0;
     LOAD(arch);
     ADD(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AUDIT_ARCH_X86_64, 1, 0));
     RETURN(SECCOMP_RET_KILL_PROCESS);
     LOAD(nr);
-    for (unsigned i = 0; i < N(allowed); i++) {
-        ADD(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, allowed[i], 0, 1));
+}
+
+static void allow(struct filter *f, const unsigned short *calls, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++) {
+        ADD(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, calls[i], 0, 1));
         RETURN(SECCOMP_RET_ALLOW);
     }
-    for (unsigned i = 0; may & FILTER_RENDERER && i < N(renderer); i++) {
-        ADD(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, renderer[i], 0, 1));
-        RETURN(SECCOMP_RET_ALLOW);
-    }
-    for (unsigned i = 0; may & FILTER_JIT && i < N(jit); i++) {
-        ADD(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, jit[i], 0, 1));
-        RETURN(SECCOMP_RET_ALLOW);
-    }
-    if (may & FILTER_RENDERER) {
-        ADD(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_process_vm_readv, 0, 4));
-        LOAD(args[0]);
-        ADD(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)getpid(), 0, 1));
-        RETURN(SECCOMP_RET_ALLOW);
-        LOAD(nr);
-    }
-    if (may & FILTER_FILES) {
-        ADD(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_openat, 0, 1));
-        RETURN(SECCOMP_RET_ALLOW);
-    }
+}
+
+static int finish(struct filter *f)
+{
+    struct sock_fprog prog = { .filter = f->code };
+
     for (unsigned i = 0; i < N(mapping); i++) {
         LOAD(nr);               /* the last one has loaded something else */
         ADD(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, mapping[i], 0, 3));
@@ -93,11 +86,55 @@ int filter_install(unsigned may)
         RETURN(SECCOMP_RET_ALLOW);
     }
     RETURN(SECCOMP_RET_ERRNO | EPERM);
-#undef RETURN
-#undef LOAD
-#undef ADD
-    prog.len = n;
+    prog.len = f->n;
     /* All threads: a renderer's libraries may have some. */
     return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER,
                    SECCOMP_FILTER_FLAG_TSYNC, &prog) ? -1 : 0;
+}
+
+int filter_install(unsigned may)
+{
+    static const unsigned short files[] = { SYS_openat };
+    struct filter filter, *f = &filter;
+
+    _Static_assert(N(allowed) + N(renderer) + N(jit) + N(files) <= FILTER_CALLS,
+                   "more calls than there is room for");
+    start(f);
+    allow(f, allowed, N(allowed));
+    if (may & FILTER_RENDERER) {
+        allow(f, renderer, N(renderer));
+        ADD(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_process_vm_readv, 0, 4));
+        LOAD(args[0]);
+        ADD(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)getpid(), 0, 1));
+        RETURN(SECCOMP_RET_ALLOW);
+        LOAD(nr);
+    }
+    if (may & FILTER_JIT) {
+        allow(f, jit, N(jit));
+        /* Threads, not processes.  What clone3() is to make cannot be seen from
+         * here; who does not find it takes clone(). */
+        ADD(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_clone3, 0, 1));
+        RETURN(SECCOMP_RET_ERRNO | ENOSYS);
+        ADD(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_clone, 0, 4));
+        LOAD(args[0]);
+        ADD(BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, CLONE_THREAD, 0, 1));
+        RETURN(SECCOMP_RET_ALLOW);
+        LOAD(nr);
+    }
+    if (may & FILTER_FILES)
+        allow(f, files, N(files));
+    return finish(f);
+}
+
+int filter_install_only(const unsigned short *calls, unsigned n)
+{
+    struct filter f;
+
+    if (n > FILTER_CALLS) {
+        errno = EINVAL;
+        return -1;
+    }
+    start(&f);
+    allow(&f, calls, n);
+    return finish(&f);
 }

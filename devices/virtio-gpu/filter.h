@@ -17,4 +17,9 @@
  */
 int filter_install(unsigned may);
 
+/* Likewise, with these calls only, besides mmap() and mprotect(): at most
+ * FILTER_CALLS of them. */
+#define FILTER_CALLS    100u
+int filter_install_only(const unsigned short *calls, unsigned n);
+
 #endif

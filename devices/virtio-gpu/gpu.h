@@ -77,6 +77,7 @@ struct gpu_scanout {
     uint64_t offset;            /* of the picture's first pixel, and ... */
     uint64_t stride;            /* ... from one line to the next, bytes */
     uint64_t flushes;
+    bool unseen;                /* no flush since it is another picture */
     /* the pointer */
     uint32_t cursor, x, y;
 };
@@ -99,8 +100,13 @@ struct gpu {
     unsigned n_waiting;
     struct gpu_waiting waiting[VIRTQUEUE_MAX];
     void (*answer)(void *opaque, uint16_t head, uint32_t written);
-    /* A display shows another picture now; may be NULL. */
-    void (*flushed)(void *opaque, unsigned scanout);
+    /*
+     * A display shows another picture now: changed is the part of it that may
+     * differ, in pixels of what is shown, and may be empty; NULL: the display
+     * shows nothing any more.  The hook may be NULL.
+     */
+    void (*flushed)(void *opaque, unsigned scanout,
+                    const struct virtio_gpu_rect *changed);
     void *flushed_opaque;
 };
 
@@ -158,6 +164,8 @@ bool gpu_charge(struct gpu *gpu, struct gpu_resource *r, uint64_t bytes);
 
 /* display.c */
 bool gpu_format_known(uint32_t format);
+/* A display shows nothing any more, if it did. */
+void gpu_scanout_off(struct gpu *gpu, unsigned scanout);
 /* The resource is gone: nothing shows it any more. */
 void gpu_scanouts_forget(struct gpu *gpu, uint32_t resource);
 /*
@@ -166,6 +174,13 @@ void gpu_scanouts_forget(struct gpu *gpu, uint32_t resource);
  */
 uint32_t *gpu_picture(struct gpu *gpu, unsigned scanout, unsigned *width,
                       unsigned *height);
+/*
+ * A part of that, which is inside of it, to the same place in a picture whose
+ * lines are stride pixels.  0, or -1 with errno set: ENODATA, nothing.
+ */
+int gpu_picture_part(struct gpu *gpu, unsigned scanout,
+                     const struct virtio_gpu_rect *part, uint32_t *pixels,
+                     size_t stride);
 /* Another size for all displays; the driver is told by the caller. */
 void gpu_edid(unsigned width, unsigned height, uint8_t edid[128]);
 

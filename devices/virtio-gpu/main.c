@@ -22,6 +22,8 @@
 #include "refusal.h"
 #include "renderer.h"
 #include "text.h"
+#include "view.h"
+#include "view/listen.h"
 
 static const char help[] =
     "Usage: xenlend-gpu --domain N [OPTION]...\n"
@@ -35,6 +37,9 @@ static const char help[] =
     "  --memory SIZE         most memory of the host that resources may have (512M)\n"
     "  --screenshot FILE     what the display shows, as PNG, on SIGUSR1 and at the end\n"
     "  --record FILE         each picture that the display shows, one PNG after the other\n"
+    "  --view ADDRESS        what the display shows, by VNC: unix:PATH, or HOST:PORT of\n"
+    "                        this host's own addresses\n"
+    "  --view-server FILE    its gpu-view\n"
     "  --policy ones|fault|crash|hold  for accesses where no blob is (ones)\n"
     "  --renderer venus|virgl|venus,virgl  contexts for Vulkan, OpenGL, or both, by libvirglrenderer\n"
     "  --render-server FILE  its virgl_render_server, for Vulkan\n"
@@ -50,6 +55,8 @@ static const char help[] =
 struct options {
     struct gpu_device_config config;
     const char *screenshot, *record, *user, *modules;
+    const char *view, *view_server;
+    struct view_address address;    /* of the view */
     struct renderer_config rendering;
     bool detach, have_domain;
 };
@@ -89,7 +96,7 @@ static int renderers(const char *text, struct renderer_config *c)
 static int parse(int argc, char **argv, struct options *o)
 {
     enum { DOMAIN_ = 256, SIZE_, ADDRESS_, SLOT_, DISPLAY_, MEMORY_,
-           SCREENSHOT_, RECORD_, POLICY_, RENDERER_, SERVER_, MODULES_, OPAQUE_, TRAP_, TEST_,
+           SCREENSHOT_, RECORD_, VIEW_, VIEW_SERVER_, POLICY_, RENDERER_, SERVER_, MODULES_, OPAQUE_, TRAP_, TEST_,
            USER_, DETACH_, HELP_ };
     static const struct option longs[] = {
         { "domain", required_argument, NULL, DOMAIN_ },
@@ -100,6 +107,8 @@ static int parse(int argc, char **argv, struct options *o)
         { "memory", required_argument, NULL, MEMORY_ },
         { "screenshot", required_argument, NULL, SCREENSHOT_ },
         { "record", required_argument, NULL, RECORD_ },
+        { "view", required_argument, NULL, VIEW_ },
+        { "view-server", required_argument, NULL, VIEW_SERVER_ },
         { "policy", required_argument, NULL, POLICY_ },
         { "renderer", required_argument, NULL, RENDERER_ },
         { "render-server", required_argument, NULL, SERVER_ },
@@ -113,6 +122,7 @@ static int parse(int argc, char **argv, struct options *o)
         { 0 },
     };
     struct gpu_device_config *c = &o->config;
+    char why[160];
     uint64_t v;
     int opt;
 
@@ -159,6 +169,14 @@ static int parse(int argc, char **argv, struct options *o)
             break;
         case RECORD_:
             o->record = optarg;
+            break;
+        case VIEW_:
+            if (view_address_parse(optarg, &o->address, why, sizeof(why)))
+                return usage_error("--view '%s': %s", optarg, why);
+            o->view = optarg;
+            break;
+        case VIEW_SERVER_:
+            o->view_server = optarg;
             break;
         case POLICY_:
             if (parse_policy(optarg, &c->policy))
@@ -208,26 +226,27 @@ static int parse(int argc, char **argv, struct options *o)
         return usage_error("which --renderer?");
     if (!o->rendering.venus && (o->rendering.server || o->rendering.opaque))
         return usage_error("no --renderer venus?");
-    if ((o->screenshot || o->record) && !c->gpu.scanouts)
+    if (o->view_server && !o->view)
+        return usage_error("which --view?");
+    if ((o->screenshot || o->record || o->view) && !c->gpu.scanouts)
         return usage_error("no pictures without a display");
     return 0;
 }
 
-/* Files for pictures; -1: none */
+/* Where pictures go; -1: no such file */
 struct pictures {
     int shot;           /* the last one */
     int record;         /* all of them */
+    struct view *view;  /* NULL: nobody can look */
     struct gpu *gpu;
 };
 
-/* gpu.flushed */
-static void record(void *opaque, unsigned scanout)
+static void record(struct pictures *p)
 {
-    struct pictures *p = opaque;
     unsigned width, height;
     uint32_t *pixels;
 
-    if (p->record < 0 || scanout)
+    if (p->record < 0)
         return;
     pixels = gpu_picture(p->gpu, 0, &width, &height);
     if (pixels && !picture_append(p->record, pixels, width, height)) {
@@ -238,6 +257,20 @@ static void record(void *opaque, unsigned scanout)
     close(p->record);
     p->record = -1;
     free(pixels);
+}
+
+/* gpu.flushed */
+static void flushed(void *opaque, unsigned scanout,
+                    const struct virtio_gpu_rect *changed)
+{
+    struct pictures *p = opaque;
+
+    if (scanout)
+        return;
+    if (changed)
+        record(p);
+    if (p->view)
+        view_changed(p->view, p->gpu, changed);
 }
 
 /* At the end there may be nothing any more that is shown. */
@@ -259,14 +292,16 @@ static void screenshot(struct gpu_device *dev, int fd, bool end)
 static int serve(struct gpu_device *dev, int signals,
                  struct pictures *pictures)
 {
-    struct pollfd p[1 + GPU_DEVICE_POLLFDS];
+    struct pollfd p[2 + GPU_DEVICE_POLLFDS];
     struct signalfd_siginfo info;
     int r;
 
     p[0] = (struct pollfd){ .fd = signals, .events = POLLIN };
-    gpu_device_pollfds(dev, p + 1);
+    p[1] = (struct pollfd){ .fd = -1, .events = POLLIN };
+    gpu_device_pollfds(dev, p + 2);
     for (;;) {
-        if (poll(p, 1 + GPU_DEVICE_POLLFDS, -1) < 0 && errno != EINTR) {
+        p[1].fd = pictures->view ? view_fd(pictures->view) : -1;
+        if (poll(p, 2 + GPU_DEVICE_POLLFDS, -1) < 0 && errno != EINTR) {
             say(errno, "waiting");
             return 1;
         }
@@ -275,6 +310,8 @@ static int serve(struct gpu_device *dev, int signals,
                 return 0;
             screenshot(dev, pictures->shot, false);
         }
+        if (p[1].revents)
+            view_dispatch(pictures->view, pictures->gpu);
         r = gpu_device_dispatch(dev);
         if (r > 0) {
             say(0, "the guest is gone");
@@ -337,7 +374,7 @@ static int run(const struct options *o, xentoollog_logger *logger, int ready,
         goto out;
     }
     pictures->gpu = gpu_device_gpu(dev);
-    pictures->gpu->flushed = record;
+    pictures->gpu->flushed = flushed;
     pictures->gpu->flushed_opaque = pictures;
     rc = serve(dev, signals, pictures);
     screenshot(dev, pictures->shot, true);
@@ -350,6 +387,37 @@ static int run(const struct options *o, xentoollog_logger *logger, int ready,
 out:
     gpu_device_close(dev);
     return rc;
+}
+
+/*
+ * The socket that viewers connect to goes when all else has gone: who does it is
+ * the process that waits, the only one who still may.  With --detach there is
+ * one before it that ends at once.
+ */
+static pid_t starter;
+
+static void unlisten(void)
+{
+    if (getpid() != starter)
+        view_unlisten();
+}
+
+/* Where viewers connect: -1 after a message */
+static int listen_for(const struct options *o)
+{
+    int fd = view_listen(&o->address);
+
+    if (fd < 0 && errno == EADDRINUSE)
+        say(0, "--view %s: somebody else listens there", o->view);
+    else if (fd < 0)
+        say(errno, "--view %s", o->view);
+    starter = o->detach ? getpid() : 0;
+    if (fd >= 0 && atexit(unlisten)) {
+        say(ENOMEM, "starting");
+        return -1;
+    }
+    keeper_without(fd);
+    return fd;
 }
 
 int main(int argc, char **argv)
@@ -366,7 +434,7 @@ int main(int argc, char **argv)
     struct identity identity, *id = NULL;
     xentoollog_logger *logger;
     struct pictures pictures = { .shot = -1, .record = -1 };
-    int rc, ready, signals;
+    int rc, ready, signals, listener = -1;
     sigset_t set;
 
     rc = parse(argc, argv, &o);
@@ -392,6 +460,8 @@ int main(int argc, char **argv)
         say(errno, "starting");
         return 1;
     }
+    if (o.view && (listener = listen_for(&o)) < 0)
+        return 1;
     ready = keeper_fork(logger, o.config.domid, o.detach);
 
     sigemptyset(&set);
@@ -406,6 +476,15 @@ int main(int argc, char **argv)
         return 1;
     }
     /* While other processes can be started. */
+    if (o.view) {
+        pictures.view = view_start(&(struct view_config){
+            .server = o.view_server, .id = id, .listener = listener,
+            .domid = o.config.domid, .width = o.config.gpu.width,
+            .height = o.config.gpu.height,
+        });
+        if (!pictures.view)
+            return 1;
+    }
     if (o.rendering.venus || o.rendering.virgl) {
         o.rendering.id = id;
         o.config.gpu.renderer = renderer_load(o.modules, &o.rendering);
@@ -413,6 +492,7 @@ int main(int argc, char **argv)
             return 1;
     }
     rc = run(&o, logger, ready, signals, &pictures, id);
+    view_end(pictures.view);
     xtl_logger_destroy(logger);
     return rc;
 }

@@ -82,17 +82,19 @@ static uint32_t transfer(struct gpu *gpu, struct gpu_context *c,
 }
 
 static int read_(struct gpu *gpu, const struct gpu_resource *r,
-                 const struct virtio_gpu_rect *rect, uint32_t *pixels)
+                 const struct virtio_gpu_rect *rect, uint32_t *pixels,
+                 size_t stride)
 {
     const struct virtio_gpu_box box = {
         .x = rect->x, .y = rect->y, .w = rect->width, .h = rect->height, .d = 1,
     };
     struct iovec iov = {
-        .iov_base = pixels, .iov_len = (size_t)rect->width * rect->height * 4,
+        .iov_base = pixels,
+        .iov_len = ((rect->height - 1) * stride + rect->width) * 4,
     };
 
     (void)gpu;
-    if (virgl_renderer_transfer_read_iov(r->id, 0, 0, rect->width * 4, 0,
+    if (virgl_renderer_transfer_read_iov(r->id, 0, 0, stride * 4, 0,
                                          box_of(&box), 0, &iov, 1)) {
         errno = EIO;
         return -1;
