@@ -589,6 +589,10 @@ static void plain_fences(void)
     eq(fenced(5, CTX + 1, 0, 0, 0), 24, "nor does no fence");
     eqx(fenced(6, CTX, plain, 0, 6), VIRTIO_LATER, "more is drawn");
     eqx(fenced(7, CTX, both, 0, 7), VIRTIO_LATER, "... with a fence of the context's");
+    eqx(fenced(8, CTX + 1, both, 1, 8), VIRTIO_LATER, "... and one of another context's ring");
+    gpu_fence_passed(&gpu, CTX + 1, 1, 8);
+    ok(answers == 1 && last_answer == 8, "that one is passed: nothing else is answered");
+    answers = 0;
     gpu_fence_passed(&gpu, CTX, 0, 1);
     ok(answers == 3 && last_answer == 3, "the first is passed: all up to what was drawn next are answered");
     gpu_fence_passed(&gpu, CTX, 0, 7);
