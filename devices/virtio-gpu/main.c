@@ -44,6 +44,7 @@ static const char help[] =
     "  --renderer venus|virgl|venus,virgl  contexts for Vulkan, OpenGL, or both, by libvirglrenderer\n"
     "  --render-server FILE  its virgl_render_server, for Vulkan\n"
     "  --renderer-modules FOLDER  where gpu-virglrenderer.so is\n"
+    "  --shader-cache FOLDER  what it has compiled, for the next time: of this guest only\n"
     "  --opaque              also memory of Vulkan's that has no descriptor of its own\n"
     "  --trap                without lending, to compare: each access is emulated\n"
     "  --test[=FOLDER]       contexts for tests: memory of any kind, files in FOLDER\n"
@@ -96,7 +97,7 @@ static int renderers(const char *text, struct renderer_config *c)
 static int parse(int argc, char **argv, struct options *o)
 {
     enum { DOMAIN_ = 256, SIZE_, ADDRESS_, SLOT_, DISPLAY_, MEMORY_,
-           SCREENSHOT_, RECORD_, VIEW_, VIEW_SERVER_, POLICY_, RENDERER_, SERVER_, MODULES_, OPAQUE_, TRAP_, TEST_,
+           SCREENSHOT_, RECORD_, VIEW_, VIEW_SERVER_, POLICY_, RENDERER_, SERVER_, MODULES_, CACHE_, OPAQUE_, TRAP_, TEST_,
            USER_, DETACH_, HELP_ };
     static const struct option longs[] = {
         { "domain", required_argument, NULL, DOMAIN_ },
@@ -113,6 +114,7 @@ static int parse(int argc, char **argv, struct options *o)
         { "renderer", required_argument, NULL, RENDERER_ },
         { "render-server", required_argument, NULL, SERVER_ },
         { "renderer-modules", required_argument, NULL, MODULES_ },
+        { "shader-cache", required_argument, NULL, CACHE_ },
         { "opaque", no_argument, NULL, OPAQUE_ },
         { "trap", no_argument, NULL, TRAP_ },
         { "test", optional_argument, NULL, TEST_ },
@@ -193,6 +195,9 @@ static int parse(int argc, char **argv, struct options *o)
         case MODULES_:
             o->modules = optarg;
             break;
+        case CACHE_:
+            o->rendering.cache = optarg;
+            break;
         case OPAQUE_:
             o->rendering.opaque = true;
             break;
@@ -224,7 +229,8 @@ static int parse(int argc, char **argv, struct options *o)
                            (unsigned long long)c->address, show_size(c->size));
     if (!o->rendering.venus && !o->rendering.virgl && o->modules)
         return usage_error("which --renderer?");
-    if (!o->rendering.venus && (o->rendering.server || o->rendering.opaque))
+    if (!o->rendering.venus &&
+        (o->rendering.server || o->rendering.opaque || o->rendering.cache))
         return usage_error("no --renderer venus?");
     if (o->view_server && !o->view)
         return usage_error("which --view?");

@@ -15,6 +15,8 @@ struct renderer_config {
     bool venus, virgl;              /* Vulkan, OpenGL */
     const char *server;             /* virgl_render_server, or NULL: where it
                                      * usually is */
+    const char *cache;              /* a folder for its shaders, made if it is
+                                     * not there; NULL: none */
     const struct identity *id;      /* who it shall be; NULL: as we are */
     bool opaque;                    /* also memory of Vulkan's that has no
                                      * dma-buf and no memfd */

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "../spawn.h"
@@ -10,6 +12,36 @@
 #include "text.h"
 
 #define PROGRAM "/usr/libexec/virgl_render_server"
+
+/*
+ * Mesa's cache of shaders: of the renderer alone.  Vulkan in this process has no
+ * use for one, and may open no files.
+ */
+static int cache(const struct renderer_config *config)
+{
+    const char *dir = config->cache;
+    bool made;
+    struct stat s;
+    int fd;
+
+    if (!dir)
+        return setenv("MESA_SHADER_CACHE_DISABLE", "true", 0);
+    made = !mkdir(dir, 0700);
+    fd = open(dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0 || fstat(fd, &s) || (made && config->id &&
+        fchown(fd, config->id->uid, config->id->gid))) {
+        say(errno, "%s", dir);
+        close(fd);
+        return -1;
+    }
+    close(fd);
+    /* One that was there may be anything: nobody's owner is changed. */
+    if (!made && config->id && s.st_uid != config->id->uid) {
+        say(0, "%s is not user %u's", dir, (unsigned)config->id->uid);
+        return -1;
+    }
+    return setenv("MESA_SHADER_CACHE_DIR", dir, 1);
+}
 
 int server_start(const struct renderer_config *config)
 {
@@ -23,9 +55,8 @@ int server_start(const struct renderer_config *config)
         say(errno, "%s (package virgl-server)", program);
         return -1;
     }
-    /* A cache of shaders has no place to be.  Vulkan in this process has no use
-     * for one either. */
-    setenv("MESA_SHADER_CACHE_DISABLE", "true", 0);
+    if (cache(config))
+        return -1;
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds)) {
         say(errno, "starting the renderer");
         return -1;
