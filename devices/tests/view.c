@@ -283,6 +283,55 @@ static void picture(void)
     at(" ");
 }
 
+/* A reader beside a writer that never stops: what it has is one picture */
+static void both(void)
+{
+    const unsigned w = 512, h = 256, rounds = 1000;
+    unsigned whole = 0, half = 0, later = 0;
+    struct view_copy c;
+    uint32_t *old;
+    pid_t child;
+    int fd;
+
+    if (view_memory_new(&writer, w, h, &fd) || view_memory_open(&reader, fd) || view_copy_new(&reader, &c))
+        die("memory: %s", strerror(errno));
+    child = fork();
+    if (!child) {
+        for (unsigned n = 1; n <= rounds; n++) {
+            if (view_write(&writer, w, h))
+                _exit(1);
+            for (unsigned i = 0; i < w * h; i++)
+                writer.pixels[i] = n;
+            view_written(&writer, &(struct view_rect){ 0, 0, w, h });
+            usleep(n % 8 ? 0 : 500);
+        }
+        _exit(0);
+    }
+    do {
+        enum view_read what;
+
+        old = c.pixels;
+        what = view_read(&reader, &c);
+        if (what == VIEW_RESIZED)
+            free(old);
+        if (what == VIEW_LATER || what == VIEW_FAILED)
+            later++;
+        else if (c.attempts)            /* after many, what there is */
+            later++;
+        else if (all_pixels(&c, c.pixels[0]))
+            whole++;
+        else
+            half++;
+    } while (c.pixels[0] != rounds || c.attempts);
+    ok(waitpid(child, NULL, 0) == child && all_pixels(&c, rounds), "the last of %u pictures arrives", rounds);
+    eq(half, 0, "none is half of one and half of another");
+    note("%u looks had a picture, %u were too early", whole, later);
+    free(c.pixels);
+    close(fd);
+    munmap(reader.header, 4096 + VIEW_MAX_PIXELS * 4ul);
+    view_memory_free(&writer);
+}
+
 /* The server, in another process ------------------------------------------ */
 
 /* What a viewer is told: the same as it would see */
@@ -615,6 +664,7 @@ int main(int argc, char **argv)
     addresses();
     sockets();
     picture();
+    both();
     served();
     many();
     gone();
