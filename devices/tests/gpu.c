@@ -140,6 +140,30 @@ static uint32_t of_context(uint32_t type, uint32_t ctx, uint32_t id)
 
     return sent(&q, sizeof(q), OUT_SIZE, false);
 }
+/* So many commands that do nothing, in one submission: the guest needs the memory of some for them */
+static uint32_t submit_many(uint32_t n)
+{
+    enum { SOME = 1000 };
+    struct virtio_gpu_cmd_submit q = { HDR(SUBMIT_3D), .size = n * sizeof(struct gpu_test_command) };
+    struct virtqueue_chain c = { .n_out = 1, .n_in = 1, .out_len = sizeof(q) + q.size, .in_len = sizeof(out.hdr) };
+
+    ram_poke(RAM_DATA, &q, sizeof(q));
+    c.part[0].addr = RAM_DATA;
+    c.part[0].len = sizeof(q);
+    for (unsigned i = 0; i < SOME; i++)
+        ram_poke(PIXELS + i * sizeof(struct gpu_test_command), &(struct gpu_test_command){ .verb = GPU_TEST_PASS },
+                 sizeof(struct gpu_test_command));
+    for (uint32_t left = n, now; left; left -= now) {
+        now = left < SOME ? left : SOME;
+        c.part[c.n_out].addr = PIXELS;
+        c.part[c.n_out++].len = now * sizeof(struct gpu_test_command);
+    }
+    c.part[c.n_out].addr = OUT_AT;
+    c.part[c.n_out].len = sizeof(out.hdr);
+    gpu_command(&gpu, &c, false);
+    memcpy(&out.hdr, ram(OUT_AT, sizeof(out.hdr)), sizeof(out.hdr));
+    return out.hdr.type;
+}
 static uint32_t submit(uint32_t claimed, uint32_t verb, uint32_t id, uint64_t offset, uint64_t len)
 {
     struct { struct virtio_gpu_cmd_submit q; struct gpu_test_command t; } r = {
@@ -798,6 +822,8 @@ static void host_blobs(void)
     of_context(VIRTIO_GPU_CMD_CTX_DETACH_RESOURCE, CTX, 1);
     eqx(submit(24, GPU_TEST_PUNCH, 1, 0, PAGE), BAD, "a blob of no context");
     eqx(submit(0, 0, 0, 0, 0), OK, "no command is one, too");
+    eqx(submit_many(GPU_MAX_SUBMISSION / 24), OK, "as many commands at once as there may be");
+    eqx(submit_many(GPU_MAX_SUBMISSION / 24 + 1), BAD, "one more");
     end();
     ok(!there(0), "... nor in the region");
 }

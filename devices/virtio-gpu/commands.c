@@ -622,7 +622,9 @@ static uint32_t submit(struct command *c)
 
     if (!ctx)
         return VIRTIO_GPU_RESP_ERR_INVALID_CONTEXT_ID;
-    if (len > c->chain->out_len - c->fixed)
+    /* A guest that has the same page a thousand times in one request has any
+     * number of commands in it. */
+    if (len > GPU_MAX_SUBMISSION || len > c->chain->out_len - c->fixed)
         return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
     return gpu_context_submit(c->gpu, ctx, c->chain, c->fixed, len);
 }

@@ -22,6 +22,7 @@
 #define GPU_MAX_RESOURCES   4096u
 #define GPU_MAX_ENTRIES     (1u << 20)  /* parts of all backings */
 #define GPU_MAX_CONTEXTS    64u
+#define GPU_MAX_SUBMISSION  (1u << 20)  /* bytes of commands for a context */
 #define GPU_BUCKETS         256u
 #define GPU_REGION_ID       1           /* "host visible" */
 

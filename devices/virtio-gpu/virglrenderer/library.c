@@ -15,7 +15,6 @@
 #include "server.h"
 #include "text.h"
 
-#define MAX_COMMANDS    (1u << 20)  /* bytes of one submission */
 #define MAX_MESSAGES    20          /* of the library's */
 #define LOOK_NS         50000000    /* at fences that nothing is heard of */
 #define VIRGL_FENCES    UINT32_MAX  /* in epoll: no context's number */
@@ -144,7 +143,7 @@ uint32_t library_submit(struct gpu *gpu, struct gpu_context *c,
 
     if (!len)
         return VIRTIO_GPU_RESP_OK_NODATA;
-    if (len % sizeof(*commands) || len > MAX_COMMANDS)
+    if (len % sizeof(*commands))
         return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
     commands = malloc(len);
     if (!commands)
