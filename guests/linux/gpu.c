@@ -1,21 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * In a Linux guest: uses the GPU of xenlend-gpu --test as any program would, by the ioctls of Linux' own driver.
- *
- * It talks to tests/suites/gpu.c over the console: lines that start with "gpu: ".  "gpu: ok WORDS" and "gpu: not ok WORDS"
- * are tests, "gpu: wait WORD" means that it waits for a line.
+ * In a Linux guest: uses the GPU of xenlend-gpu --test as any program would, by the ioctls of Linux' own driver.  The other side
+ * is tests/suites/gpu.c.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
-#include <stdarg.h>
-#include <stdbool.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -27,6 +18,7 @@
 
 #include "../../devices/virtio-gpu/cross_domain.h"
 #include "../../devices/virtio-gpu/test.h"
+#include "say.h"
 
 #define MODULES	"/modules"
 #define DRIVER	"/sys/bus/pci/drivers/virtio-pci/"
@@ -34,39 +26,6 @@
 #define PAGE	4096u
 #define WORDS	(PAGE / 8)
 #define MIB	(1u << 20)
-
-static int check(bool good, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-static int check(bool good, const char *fmt, ...)
-{
-	int err = errno;
-	char text[200];
-	va_list va;
-
-	va_start(va, fmt);
-	vsnprintf(text, sizeof(text), fmt, va);
-	va_end(va);
-	if (good)
-		printf("gpu: ok %s\n", text);
-	else
-		printf("gpu: not ok %s (%s)\n", text, strerror(err));
-	return good;
-}
-
-static void await(const char *what)
-{
-	char line[80];
-
-	printf("gpu: wait %s\n", what);
-	if (!fgets(line, sizeof(line), stdin))
-		exit(1);
-}
-
-static uint64_t mix(uint64_t x)
-{
-	x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9UL;
-	x = (x ^ x >> 27) * 0x94d049bb133111ebUL;
-	return x ^ x >> 31;
-}
 
 static int load_modules(void)
 {
@@ -560,17 +519,6 @@ static void killed(void)
 	close(fd);
 	await("restart");
 	rebind("a new device");
-}
-
-static bool asked(const char *word)
-{
-	char line[1000] = "";
-	FILE *f = fopen("/proc/cmdline", "r");
-	bool yes = f && fgets(line, sizeof(line), f) && strstr(line, word);
-
-	if (f)
-		fclose(f);
-	return yes;
 }
 
 /* Busy with everything until somebody ends it. */

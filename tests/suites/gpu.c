@@ -5,25 +5,17 @@
  * finds it says on its console (guests/linux/gpu.c).
  */
 #include "suites.h"
-#include <xenlend.h>
+#include "linuxguest.h"
 #include <png.h>
 #include <pthread.h>
 #include <sys/stat.h>
 
 #define NAME	"xltest-gpu"
-#define LOG	"/tmp/xl-gpu.log"
-#define PICTURE	"/tmp/xl-gpu.png"
-#define FILES	"/tmp/xl-gpu.files"
-#define CGROUP	"/sys/fs/cgroup/xlgpu"
-#define ADDRESS	0x200000000ULL
+#define PICTURE	"/tmp/" NAME ".png"
+#define FILES	"/tmp/" NAME ".files"
+#define CGROUP	"/sys/fs/cgroup/" NAME
 
-static int tty = -1;
-static uint32_t domid;
-static pid_t device;
 static bool huge;		/* there are huge pages */
-static bool pressure;		/* pages are taken away meanwhile */
-static char text[65536];	/* of the console: all that is not ours */
-static size_t text_len;
 static unsigned picture_w, picture_h;
 static uint64_t picture_sum;
 
@@ -41,186 +33,23 @@ static void take_away(void)
 	close(fd);
 }
 
-static void show_logs(void)
+static bool heard(const char *line)
 {
-	char *p = text_len > 6000 ? text + text_len - 6000 : text, *line;
+	unsigned long long sum;
 
-	while ((line = strsep(&p, "\n")))
-		printf("# guest: %s\n", line);
-	if (shell("sed 's/^/# device: /' " LOG " >&2; sed 's/^/# device: /' " LOG))
-		return;
-}
-
-/* ---- the device ---- */
-
-static bool logged(const char *want)
-{
-	return !shell("grep -q '%s' " LOG, want);
-}
-
-static bool device_start(bool trap)
-{
-	char number[16];
-	int i, fd;
-
-	snprintf(number, sizeof(number), "%u", domid);
-	unlink(LOG);
-	unlink(PICTURE);
-	device = fork();
-	if (!device) {
-		fd = open(LOG, O_WRONLY | O_CREAT | O_APPEND, 0600);
-		dup2(fd, 1);
-		dup2(fd, 2);
-		if (shell("echo %u > " CGROUP "/cgroup.procs", getpid()))
-			fprintf(stderr, "no cgroup\n");
-		execlp("xenlend-gpu", "xenlend-gpu", "--domain", number, "--size", "64M", "--test=" FILES, "--display", "640x480",
-		       "--screenshot", PICTURE, trap ? "--trap" : NULL, NULL);
-		_exit(127);
-	}
-	for (i = 0; i < 300 && !logged("has a virtio GPU"); i++)
-		usleep(100000);
-	return ok(i < 300, "the device is there");
-}
-
-/* Its exit status, or -1 if it does not end */
-static int device_ended(void)
-{
-	int i, status;
-
-	for (i = 0; i < 600; i++) {
-		if (waitpid(device, &status, WNOHANG) == device)
-			return WIFEXITED(status) ? WEXITSTATUS(status) : -2;
-		usleep(100000);
-	}
-	return -1;
-}
-
-/* The process that serves the guest is the child of the one that was started. */
-static pid_t device_child(void)
-{
-	return child_of(device);
-}
-
-/* The window over the guest's region: its serial, or 0 */
-static uint64_t window(struct xenlend_stats *stats)
-{
-	xenlend_handle *h = xenlend_open(NULL, 0);
-	struct xenlend_window_info info = { 0 };
-	uint64_t found = 0;
-
-	while (h && xenlend_next(h, info.serial, &info) == 1)
-		if (info.domid == domid && info.gpa == ADDRESS) {
-			found = info.serial;
-			if (stats && xenlend_stats(h, found, stats))
-				found = 0;
-		}
-	xenlend_close(h);
-	return found;
-}
-
-/* ---- the guest ---- */
-
-static bool guest_start(unsigned vcpus, const char *extra)
-{
-	char path[64], *name;
-	FILE *f;
-
-	text_len = 0;
-	f = fopen("/tmp/xl-gpu.cfg", "w");
-	fprintf(f, "name = \"" NAME "\"\ntype = \"pvh\"\nmemory = 160\nvcpus = %u\nkernel = \"/xenlend/guests/linux/vmlinuz\"\n"
-		   "ramdisk = \"/tmp/xl-gpu.initrd\"\n"
-		   "extra = \"console=hvc0 loglevel=1 pci=noacpi,noearly vt.global_cursor_default=0 xenlend.guest=gpu %s\"\non_poweroff = \"destroy\"\non_crash = \"destroy\"\n",
-		vcpus, extra);
-	fclose(f);
-	if (!eq(shell("cat /xenlend/guests/linux/initrd /xenlend/guests/linux/modules.cpio > /tmp/xl-gpu.initrd && xl create -p /tmp/xl-gpu.cfg >" LOG " 2>&1"),
-		0, "xl create of a paused Linux guest")) {
-		show_logs();
+	if (sscanf(line, "picture %u %u %llx", &picture_w, &picture_h, &sum) != 3)
 		return false;
-	}
-	f = popen("xl domid " NAME, "r");
-	if (!f || fscanf(f, "%u", &domid) != 1)
-		die("xl domid");
-	pclose(f);
-	snprintf(path, sizeof(path), "/local/domain/%u/console/tty", domid);
-	name = xs_read(xsh, 0, path, NULL);
-	tty = name ? open(name, O_RDWR | O_NOCTTY | O_NONBLOCK) : -1;
-	if (tty < 0)
-		die("the guest's console %s: %s", name, strerror(errno));
-	free(name);
+	picture_sum = sum;
 	return true;
 }
 
-/* One line of the console, waited for; NULL: none came in time, or the console is gone. */
-static const char *guest_line(unsigned seconds)
+static struct linux_guest g = { .name = NAME, .heard = heard };
+
+static bool device_start(bool trap)
 {
-	static char buf[4096];
-	static size_t have;
-	static char line[1024];
-	double end = now() + seconds * tap_patience();
-
-	for (;;) {
-		char *nl = memchr(buf, '\n', have);
-		ssize_t n;
-
-		if (nl) {
-			snprintf(line, sizeof(line), "%.*s", (int)(nl - buf), buf);
-			line[strcspn(line, "\r")] = 0;
-			have -= nl + 1 - buf;
-			memmove(buf, nl + 1, have);
-			return line;
-		}
-		if (have == sizeof(buf))
-			have = 0;
-		n = read(tty, buf + have, sizeof(buf) - have);
-		if (n > 0) {
-			have += n;
-			continue;
-		}
-		if (now() > end || (n < 0 && errno != EAGAIN)) {
-			have = 0;
-			return NULL;
-		}
-		if (pressure)
-			take_away();
-		usleep(pressure ? 200000 : 50000);
-	}
-}
-
-/* Until the guest waits for this word: its tests become ours. */
-static bool guest_until(const char *word, unsigned seconds)
-{
-	unsigned long long sum;
-	const char *line, *p;
-
-	at("the guest, until \"%s\"", word);
-	while ((line = guest_line(seconds))) {
-		p = strstr(line, "gpu: ");
-		if (!p) {
-			if (text_len + strlen(line) + 2 < sizeof(text))
-				text_len += sprintf(text + text_len, "%s\n", line);
-			continue;
-		}
-		p += 5;
-		if (!strncmp(p, "ok ", 3))
-			ok(true, "guest: %s", p + 3);
-		else if (!strncmp(p, "not ok ", 7))
-			ok(false, "guest: %s", p + 7);
-		else if (sscanf(p, "picture %u %u %llx", &picture_w, &picture_h, &sum) == 3)
-			picture_sum = sum;
-		else if (!strcmp(p, word) || (!strncmp(p, "wait ", 5) && !strcmp(p + 5, word)))
-			return true;
-		else
-			note("%s", line);
-	}
-	ok(false, "the guest comes to \"%s\"", word);
-	show_logs();
-	return false;
-}
-
-static void guest_go(void)
-{
-	if (write(tty, "\n", 1) != 1)
-		note("the console takes nothing: %s", strerror(errno));
+	unlink(PICTURE);
+	return linux_gpu(&g, (const char *[]){ "--size", "64M", "--test=" FILES, "--display", "640x480", "--screenshot", PICTURE,
+					       trap ? "--trap" : NULL, NULL });
 }
 
 /* ---- the parts ---- */
@@ -245,7 +74,7 @@ static void picture(void)
 	int i;
 
 	eq(picture_w, 640, "the guest has drawn a picture");
-	kill(device, SIGUSR1);
+	kill(g.device, SIGUSR1);
 	for (i = 0; i < 100; i++) {
 		usleep(100000);
 		image = (png_image){ .version = PNG_IMAGE_VERSION };
@@ -269,30 +98,30 @@ static bool warm(void)
 	struct xenlend_stats before, after;
 	uint64_t serial;
 
-	serial = window(&before);
+	serial = linux_gpu_window(&g, &before);
 	ok(serial, "one window");
 	/* How many depends on how fast the guest is: each kind of memory has 256 pages, and one fault may bring 16 of them. */
 	ok(before.faults_read + before.faults_write > 100, "faults: %lu to read, %lu to write", (long)before.faults_read,
 	   (long)before.faults_write);
 	ok(before.revokes > 256, "pages were taken back: %lu", (long)before.revokes);
-	pressure = false;
-	guest_go();
-	if (!guest_until("hot", 120))
+	g.meanwhile = NULL;
+	linux_go(&g);
+	if (!linux_until(&g, "hot", 120))
 		return false;
-	window(&before);
-	guest_go();
-	if (!guest_until("cold", 120))
+	linux_gpu_window(&g, &before);
+	linux_go(&g);
+	if (!linux_until(&g, "cold", 120))
 		return false;
-	eq(window(&after), serial, "the same window");
+	eq(linux_gpu_window(&g, &after), serial, "the same window");
 	ok(after.faults_read + after.faults_write + after.copies - before.faults_read - before.faults_write - before.copies <=
 	   after.revokes - before.revokes, "no access of 20 passes traps, but for pages taken away (%lu faults, %lu copies, %lu revoked)",
 	   (long)(after.faults_read + after.faults_write - before.faults_read - before.faults_write),
 	   (long)(after.copies - before.copies), (long)(after.revokes - before.revokes));
-	pressure = true;
-	guest_go();
-	if (!guest_until("picture", 180))
+	g.meanwhile = take_away;
+	linux_go(&g);
+	if (!linux_until(&g, "picture", 180))
 		return false;
-	eq(window(&after), serial, "blobs came and went in the same window");
+	eq(linux_gpu_window(&g, &after), serial, "blobs came and went in the same window");
 	return true;
 }
 
@@ -305,7 +134,7 @@ static uint64_t *blob_of(unsigned pages)
 	int i, fd;
 
 	for (i = 0; i < 256 && p == MAP_FAILED; i++) {
-		snprintf(path, sizeof(path), "/proc/%d/fd/%d", device_child(), i);
+		snprintf(path, sizeof(path), "/proc/%d/fd/%d", linux_gpu_child(&g), i);
 		memset(name, 0, sizeof(name));
 		if (readlink(path, name, sizeof(name) - 1) < 0 || strncmp(name, "/memfd:gpu ", 11))
 			continue;
@@ -338,7 +167,7 @@ static bool locked(bool trap)
 	pthread_t thread;
 	bool good;
 
-	if (!guest_until("locked", 120))
+	if (!linux_until(&g, "locked", 120))
 		return false;
 	counter = blob_of(3);
 	if (!ok(counter, "the blob's memory, for a process of this domain"))
@@ -347,8 +176,8 @@ static bool locked(bool trap)
 	counted = false;
 	if (pthread_create(&thread, NULL, count, NULL))
 		die("pthread_create");
-	guest_go();
-	good = guest_until("counted", 120);
+	linux_go(&g);
+	good = linux_until(&g, "counted", 120);
 	counted = true;
 	pthread_join(thread, NULL);
 	guest = counter[512];
@@ -360,7 +189,7 @@ static bool locked(bool trap)
 		ok(all == guest + counts && guest > 1000, "no LOCKed addition is lost: the guest's %lu and our %lu (%ld)",
 		   (long)guest, (long)counts, (long)(guest + counts - all));
 	munmap((void *)counter, 3 * 4096);
-	guest_go();
+	linux_go(&g);
 	return good;
 }
 
@@ -369,22 +198,22 @@ static bool killed(void)
 	struct xenlend_stats s;
 	pid_t child;
 
-	if (!guest_until("kill", 120))
+	if (!linux_until(&g, "kill", 120))
 		return false;
 	/* Stopped first, so that the guest waits for it when it dies. */
-	child = device_child();
+	child = linux_gpu_child(&g);
 	ok(child > 1 && !kill(child, SIGSTOP), "the device's process is stopped");
-	guest_go();
+	linux_go(&g);
 	sleep(3);
 	kill(child, SIGKILL);
-	eq(device_ended(), 1, "... the other one ends, with an error");
-	ok(logged("died of signal 9"), "... that it says");
-	ok(!window(&s), "... no window is left");
-	if (!guest_until("restart", 120))
+	eq(linux_gpu_ended(&g), 1, "... the other one ends, with an error");
+	ok(linux_gpu_logged(&g, "died of signal 9"), "... that it says");
+	ok(!linux_gpu_window(&g, &s), "... no window is left");
+	if (!linux_until(&g, "restart", 120))
 		return false;
 	if (!device_start(false))
 		return false;
-	guest_go();
+	linux_go(&g);
 	return true;
 }
 
@@ -394,58 +223,49 @@ static void run(unsigned vcpus, const char *extra, bool kills, bool destroys, bo
 	int i;
 
 	at("%u vCPU%s", vcpus, trap ? ", without lending" : "");
-	snprintf(words, sizeof(words), "%s%s", extra, huge ? " xenlend.huge" : "");
-	if (!guest_start(vcpus, words))
+	snprintf(words, sizeof(words), "xenlend.guest=gpu %s%s", extra, huge ? " xenlend.huge" : "");
+	if (!linux_start(&g, vcpus, 160, true, words))
 		return;
 	if (!device_start(trap)) {
-		show_logs();
+		linux_logs(&g);
 		goto out;
 	}
-	ok(logged("handles are for domain"), "it has given up privileges");
+	ok(linux_gpu_logged(&g, "handles are for domain"), "it has given up privileges");
 	eq(shell("xl unpause " NAME), 0, "the guest starts");
-	if (!guest_until("start", 300))
+	if (!linux_until(&g, "start", 300))
 		goto out;
-	guest_go();
+	linux_go(&g);
 	if (!locked(trap))
 		goto out;
 	if (!trap) {
-		pressure = true;
-		if (!guest_until("warm", 300) || !warm())
+		g.meanwhile = take_away;
+		if (!linux_until(&g, "warm", 300) || !warm())
 			goto out;
 		picture();
-		guest_go();
+		linux_go(&g);
 	}
-	if ((kills && !killed()) || !guest_until(destroys ? "destroy" : "done", 180))
+	if ((kills && !killed()) || !linux_until(&g, destroys ? "destroy" : "done", 180))
 		goto out;
-	pressure = false;
+	g.meanwhile = NULL;
 	at("the end");
 	if (destroys)
 		eq(shell("xl destroy " NAME), 0, "the guest is destroyed while it is busy");
 	for (i = 0; i < 600 && !shell("xl domid " NAME " >/dev/null 2>&1"); i++)
 		usleep(100000);
 	ok(i < 600, "the guest is gone");
-	eq(device_ended(), 0, "the device ends with the guest");
-	ok(!window(NULL), "no window is left");
-	ok(domain_gone(domid, 30), "... nor anything of the domain");
-	ok(logged("commands, "), "... it says what it did");
+	eq(linux_gpu_ended(&g), 0, "the device ends with the guest");
+	ok(!linux_gpu_window(&g, NULL), "no window is left");
+	ok(domain_gone(g.domid, 30), "... nor anything of the domain");
+	ok(linux_gpu_logged(&g, "commands, "), "... it says what it did");
 out:
-	pressure = false;
-	if (tty >= 0)
-		close(tty);
-	tty = -1;
-	if (waitpid(device, NULL, WNOHANG) == 0) {
-		kill(device, SIGTERM);
-		usleep(500000);
-		kill(device, SIGKILL);
-	}
-	if (shell("sed 's/^/# device: /' " LOG "; xl destroy " NAME " 2>/dev/null"))
-		return;
+	g.meanwhile = NULL;
+	linux_end(&g);
 }
 
 void suite_gpu(void)
 {
 	xen_open();
-	eq(shell("mkdir -p -m 777 " FILES "; chmod 777 " FILES "; echo +memory > /sys/fs/cgroup/cgroup.subtree_control; mkdir -p " CGROUP), 0, "folders");
+	eq(shell("mkdir -p -m 777 " FILES "; chmod 777 " FILES), 0, "a folder");
 	huge = !access("/proc/sys/vm/nr_hugepages", F_OK) && !shell("echo 4 > /proc/sys/vm/nr_hugepages");
 	if (!huge)
 		skip("a blob of hugetlb", "this dom0 has no huge pages");
@@ -454,6 +274,6 @@ void suite_gpu(void)
 	run(1, "xenlend.trapped", false, false, true);
 	if (huge && shell("echo 0 > /proc/sys/vm/nr_hugepages"))
 		note("huge pages stay");
-	if (shell("rm -rf " FILES " /tmp/xl-gpu.*; rmdir " CGROUP))
+	if (shell("rm -rf " FILES " /tmp/" NAME ".*; rmdir " CGROUP))
 		note("something stays");
 }
