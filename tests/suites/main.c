@@ -31,7 +31,8 @@ int main(int argc, char **argv)
 	if (argc >= 2 && !strcmp(argv[1], "--list")) {
 		bool domu = argc > 2 && !strcmp(argv[2], "domu");
 
-		skip_flags = argc > 2 && !strcmp(argv[2], "pvh") ? PV_ONLY : 0;
+		/* where a lender's kind leaves a suite out, it can still be had by name */
+		skip_flags = argc > 2 && !strcmp(argv[2], "pvh") && (argc < 4 || strcmp(argv[3], "all")) ? PV_ONLY : 0;
 		if (!domu)
 			skip_flags |= DOMU_ONLY;
 		if (argc < 4 || (strcmp(argv[3], "policy") && strcmp(argv[3], "all")))
@@ -48,7 +49,7 @@ int main(int argc, char **argv)
 		for (i = 0; i < sizeof(suites) / sizeof(suites[0]); i++)
 			if (!(suites[i].flags & (suites[i].flags & BOTH ? skip_flags & ~DRIVER : skip_flags)) && (suites[i].flags & want_flags) == want_flags)
 				printf("%s %u%s\n", suites[i].name, suites[i].limit, suites[i].flags & QEMU ? " qemu" : "");
-		/* where a lender's kind or a form leaves a suite out, it can still be had by name */
+		/* ... and so can any with QEMU */
 		for (i = 0; !domu && i < sizeof(suites) / sizeof(suites[0]); i++)
 			if (!(suites[i].flags & (QEMU | DOMU_ONLY)))
 				printf("%s/hvm %u %s\n", suites[i].name, suites[i].limit + HVM_EXTRA, suites[i].flags & HVM ? "qemu" : "named");

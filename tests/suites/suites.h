@@ -79,6 +79,7 @@ struct suite {
 	X(bar, 600, PV_ONLY | LONG | DRIVER) \
 	X(linux, 600, PV_ONLY | DRIVER | HVM) \
 	X(gpu, 900, PV_ONLY | LONG | DRIVER) \
+	X(gpu_hostile, 400, PV_ONLY | LONG | DRIVER) \
 	X(qemu, 300, DRIVER | QEMU) \
 	X(fuzz, 240, 0)
 
