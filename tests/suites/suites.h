@@ -78,7 +78,7 @@ struct suite {
 	X(tools, 300, LONG | DRIVER | DOMU) \
 	X(bar, 600, PV_ONLY | LONG | DRIVER) \
 	X(linux, 600, PV_ONLY | DRIVER | HVM) \
-	X(gpu, 900, PV_ONLY | LONG | DRIVER) \
+	X(gpu, 900, LONG | DRIVER) \
 	X(gpu_hostile, 400, PV_ONLY | LONG | DRIVER) \
 	X(qemu, 300, DRIVER | QEMU) \
 	X(fuzz, 240, 0)
