@@ -27,6 +27,18 @@ static int arrange(const struct spawn *what)
     return close_range(FIRST + what->n_fds, ~0u, 0);
 }
 
+/* When memory is short they are killed before the device, which can tell its
+ * guest of that. */
+static void go_first(const char *name)
+{
+    int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+
+    if (fd < 0 || write(fd, "1000", 4) != 4)
+        say(errno, "%s may outlive the device when memory is short", name);
+    if (fd >= 0)
+        close(fd);
+}
+
 __attribute__((noreturn))
 static void become(const struct spawn *what, pid_t parent)
 {
@@ -36,6 +48,7 @@ static void become(const struct spawn *what, pid_t parent)
     sigprocmask(SIG_SETMASK, &none, NULL);
     /* Not the terminal's signals: it ends when we do. */
     setpgid(0, 0);
+    go_first(what->argv[0]);
     if (arrange(what) || (what->id && identity_become(what->id)) ||
         prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
         prctl(PR_SET_PDEATHSIG, SIGKILL)) {

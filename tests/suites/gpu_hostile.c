@@ -100,7 +100,7 @@ static void meanwhile(void)
 
 	other_goes_on();
 	/* a picture of whatever the display is said to show */
-	if (n++ % 16 == 15)
+	if (n++ % 64 == 63)
 		kill(g.device, SIGUSR1);
 }
 
