@@ -1058,7 +1058,7 @@ static bool memory(unsigned rounds, long give)
 		if (!i)
 			check(n > 256, "pages are given back while the device reads them (%u)", n);
 		/* and used */
-		for (j = 0; n && j < 40 && failures < 20; j++) {
+		for (j = 0; n && j < (times > 1 ? 40u : 12u) && failures < 20; j++) {
 			uint64_t a = at[under(n)], b = at[under(n)];
 
 			serves();
@@ -1191,7 +1191,7 @@ int main(void)
 	registers(6 * times);
 	enabled();
 	idle("registers");
-	memory(times > 1 ? 3 : 1, times > 1 ? 48 << 10 : 16 << 10);
+	memory(times > 1 ? 3 : 1, times > 1 ? 48 << 10 : 6 << 10);
 	idle("memory");
 	cycles(n);
 	idle("cycles");
