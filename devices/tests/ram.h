@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <linux/virtio_ring.h>
@@ -95,7 +96,7 @@ static inline void ram_free(void)
 static inline void ram_new(void)
 {
     ram_free();
-    ram_fd = memfd_create("ram", MFD_CLOEXEC);
+    ram_fd = syscall(SYS_memfd_create, "ram", 1u);  /* MFD_CLOEXEC */
     if (ram_fd < 0 || ftruncate(ram_fd, RAM_SIZE))
         abort();
     ram_bytes = mmap(NULL, RAM_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, ram_fd, 0);

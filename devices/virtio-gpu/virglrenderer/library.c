@@ -11,6 +11,8 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
+#include <virgl/virglrenderer.h>
+
 #include "library.h"
 #include "server.h"
 #include "text.h"

@@ -3,8 +3,6 @@
 #ifndef GPU_LIBRARY_H
 #define GPU_LIBRARY_H
 
-#include <virgl/virglrenderer.h>
-
 #include "../renderer.h"
 
 struct library_state {          /* of each context */

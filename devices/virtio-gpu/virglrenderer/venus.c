@@ -9,6 +9,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <virgl/virglrenderer.h>
+
 #include "library.h"
 #include "text.h"
 

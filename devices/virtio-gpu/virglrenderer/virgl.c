@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <sys/uio.h>
 
+#include <virgl/virglrenderer.h>
+
 #include "library.h"
 #include "text.h"
 
