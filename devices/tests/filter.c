@@ -3,6 +3,9 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -48,6 +51,28 @@ static int behind_self(void)
     }
     return waitpid(child, &status, 0) == child && WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
+static void *nothing(void *arg)
+{
+    return arg;
+}
+
+/* Whether there can be another thread, as the C library makes it */
+static int behind_thread(unsigned may)
+{
+    int status;
+    pid_t child = fork();
+
+    if (!child) {
+        pthread_t t;
+
+        if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || filter_install(may))
+            _exit(125);
+        status = pthread_create(&t, NULL, nothing, NULL);
+        _exit(status ? status : pthread_join(t, NULL));
+    }
+    return waitpid(child, &status, 0) == child && WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
 /* Behind a filter with few calls */
 static int only(long nr)
 {
@@ -85,6 +110,16 @@ int main(void)
     eq(behind(FILTER_RENDERER, SYS_socket, AF_UNIX, SOCK_STREAM, 0, 0, 0, 0), EPERM, "... but no new sockets");
     eq(behind(FILTER_RENDERER, SYS_process_vm_readv, getpid(), 0, 0, 0, 0, 0), EPERM, "... and not others' memory");
     eq(behind_self(), 0, "... its own");
+    ok(behind_thread(FILTER_RENDERER), "... no threads");
+    eq(behind_thread(FILTER_RENDERER | FILTER_JIT), 0, "with OpenGL threads");
+    eq(behind(FILTER_JIT, SYS_clone, SIGCHLD, 0, 0, 0, 0, 0), EPERM, "... but no other process");
+    eq(behind(FILTER_JIT, SYS_clone, CLONE_VM | CLONE_VFORK | SIGCHLD, 0, 0, 0, 0, 0), EPERM, "... not in this memory either");
+    eq(behind(FILTER_JIT, SYS_clone3, 0, 0, 0, 0, 0, 0), ENOSYS, "... nor by a call that does not say here what it makes");
+    eq(behind(FILTER_JIT, SYS_fork, 0, 0, 0, 0, 0, 0), EPERM, "... nor by the oldest one");
+    eq(behind(FILTER_JIT, SYS_execve, (long)"/bin/true", (long)none, (long)none, 0, 0, 0), EPERM, "... and no other program");
+    eq(behind(FILTER_JIT, SYS_mmap, 0, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), 0,
+       "... and memory to be executed");
+    eq(behind(FILTER_JIT, SYS_openat, AT_FDCWD, (long)"/dev/null", O_RDONLY, 0, 0, 0), EPERM, "... no files");
     eq(TRY(SYS_kill, getppid(), 0, 0, 0, 0, 0), EPERM, "no signals to others");
     eq(TRY(SYS_ptrace, 0, 0, 0, 0, 0, 0), EPERM, "no looking at others");
     eq(only(SYS_getppid), 0, "of a list of one's own what is in it works");
