@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """How each C file of ours is compiled, and what can be done with that.  Runs inside the Debian tree; see compile-db.
 
-usage: compile-db.py collect FILE                asks the Makefiles, and what Kbuild left of the driver
+usage: compile-db.py collect FILE INCLUDE        asks the Makefiles, and what Kbuild left of the driver; headers that the
+                                                 tree does not have are in folder INCLUDE
        compile-db.py check FILE CC [JOBS]        compiles each file with CC and -Werror, to nowhere: TAP's lines for what fails
        compile-db.py headers FILE [JOBS]         ... each header alone
        compile-db.py export FILE TOP TREE CACHE KERNEL-TREE
@@ -55,7 +56,7 @@ def clean(words, directory):
             skip = False
         elif w in ("-o", "-MF", "-MT", "-MQ"):
             skip = True
-        elif w in ("-c", "-MMD", "-MD", "-MP", "-static") or w.startswith(("-Wp,-M", "-Wl,", "-l", "-L")):
+        elif w in ("-c", "-MMD", "-MD", "-MP", "-static", "-shared") or w.startswith(("-Wp,-M", "-Wl,", "-l", "-L")):
             pass
         elif w.endswith((".o", ".a", ".so")) and not w.startswith("-"):
             pass
@@ -66,13 +67,14 @@ def clean(words, directory):
     return kept, sources
 
 
-def of_makefile(component, targets):
+def of_makefile(component, targets, include):
     folder = f"{SRC}/{component}"
     if not os.path.exists(folder + "/Makefile"):
         return
     out = f"{OUT}/{component.replace('/', '-')}"
     said = subprocess.run(
-        ["make", "-n", "-B", "-C", folder, f"O={out}", "LIBXENLEND=/nowhere", "CC=cc", "CLANG=cc", *targets],
+        ["make", "-n", "-B", "-C", folder, f"O={out}", "LIBXENLEND=/nowhere", f"CC=cc -idirafter {include}", "CLANG=cc",
+         "GLSL=true", *targets],
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, stdin=subprocess.DEVNULL, check=False)
     if said.returncode:
         sys.exit(f"make -n in {component}:\n{said.stdout}")
@@ -106,10 +108,10 @@ def of_kbuild():
                 yield {"file": real, "directory": directory, "arguments": kept, "component": "driver"}
 
 
-def collect(name):
+def collect(name, include):
     entries, seen = list(of_kbuild()), set()
     for component, targets in COMPONENTS.items():
-        entries += of_makefile(component, targets)
+        entries += of_makefile(component, targets, include)
     # built by nobody until it is copied: it is to compile then
     suite = next((e for e in entries if e["file"] == SRC + "/tests/suites/smoke.c"), None)
     template = SRC + "/tests/template.c"
@@ -176,9 +178,6 @@ def headers(name, jobs):
             folder = os.path.dirname(folder)
         if not like:
             continue
-        # built where there are Vulkan's headers, and only there
-        if h.startswith("demo/gpu/") and not os.path.exists("/usr/include/vulkan/vulkan.h"):
-            continue
         cc = "gcc"
         args = [w for w in like["arguments"] if not w.startswith(("-fsanitize", "-D__KBUILD", "-DKBUILD"))]
         if like["component"] == "driver":
@@ -216,7 +215,7 @@ def export(name, top, tree, cache, kernel_tree):
 def main():
     what, name, *rest = sys.argv[1:]
     if what == "collect":
-        collect(name)
+        collect(name, rest[0])
     elif what == "check":
         sys.exit(check(name, rest[0], int(rest[1]) if len(rest) > 1 else 1))
     elif what == "headers":
