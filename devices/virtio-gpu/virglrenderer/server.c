@@ -20,6 +20,7 @@
 static int cache(const struct renderer_config *config)
 {
     const char *dir = config->cache;
+    uid_t user = config->id ? config->id->uid : geteuid();
     bool made;
     struct stat s;
     int fd;
@@ -30,14 +31,20 @@ static int cache(const struct renderer_config *config)
     fd = open(dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0 || fstat(fd, &s) || (made && config->id &&
         fchown(fd, config->id->uid, config->id->gid))) {
-        say(errno, "%s", dir);
+        say(errno, "--shader-cache '%s'", dir);
         close(fd);
         return -1;
     }
     close(fd);
-    /* One that was there may be anything: nobody's owner is changed. */
-    if (!made && config->id && s.st_uid != config->id->uid) {
-        say(0, "%s is not user %u's", dir, (unsigned)config->id->uid);
+    /* One that was there may be anything: nobody's owner is changed.  What is
+     * in it is executed. */
+    if (!made && s.st_uid != user) {
+        say(0, "--shader-cache '%s': it is not user %u's", dir, (unsigned)user);
+        return -1;
+    }
+    if (!made && (s.st_mode & 0722) != 0700) {
+        say(0, "--shader-cache '%s': its user has to be able to write to it, "
+            "and nobody else (chmod 700)", dir);
         return -1;
     }
     return setenv("MESA_SHADER_CACHE_DIR", dir, 1);
