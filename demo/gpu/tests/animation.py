@@ -11,17 +11,8 @@ import zlib
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 PROGRAM = os.path.join(HERE, "..", "animation.py")
-count = failed = 0
-
-
-def ok(good, what, said=""):
-    global count, failed
-    count += 1
-    print(f"{'ok' if good else 'not ok'} {count} - {what}")
-    if not good:
-        failed = 1
-        for line in str(said).splitlines():
-            print("#", line)
+sys.path.insert(0, os.path.join(HERE, "..", "..", "..", "tests", "tap"))
+from tap import begin, end, ok  # pylint: disable=wrong-import-position
 
 
 def chunk(kind, content):
@@ -195,8 +186,7 @@ def tests(t):
         t.refuses(plain[0], "sums: ", what, *expect)
 
 
-print("# suite: animation")
+begin("animation")
 with tempfile.TemporaryDirectory() as d:
     tests(Place(d))
-print(f"1..{count}")
-sys.exit(failed)
+sys.exit(end())

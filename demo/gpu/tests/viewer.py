@@ -12,17 +12,8 @@ import zlib
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 PROGRAM = os.path.join(HERE, "..", "viewer.py")
-count = failed = 0
-
-
-def ok(good, what, said=""):
-    global count, failed
-    count += 1
-    print(f"{'ok' if good else 'not ok'} {count} - {what}")
-    if not good:
-        failed = 1
-        for line in str(said).splitlines():
-            print("#", line)
+sys.path.insert(0, os.path.join(HERE, "..", "..", "..", "tests", "tap"))
+from tap import begin, end, ok  # pylint: disable=wrong-import-position
 
 
 def picture(width, height, seed):
@@ -226,12 +217,11 @@ def misbehaves(folder):
 
 
 def main():
-    print("# suite: viewer")
+    begin("viewer")
     with tempfile.TemporaryDirectory() as folder:
         looks(folder)
         misbehaves(folder)
-    print(f"1..{count}")
-    return failed
+    return end()
 
 
 if __name__ == "__main__":
