@@ -3,7 +3,6 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -15,11 +14,11 @@
 #include <xentoollog.h>
 
 #include "../pci/keeper.h"
+#include "../pci/program.h"
 #include "device.h"
 #include "drop.h"
 #include "filter.h"
 #include "picture.h"
-#include "refusal.h"
 #include "renderer.h"
 #include "text.h"
 #include "view.h"
@@ -59,7 +58,7 @@ struct options {
     const char *view, *view_server;
     struct view_address address;    /* of the view */
     struct renderer_config rendering;
-    bool detach, have_domain;
+    bool detach;
 };
 
 static int display(const char *text, struct gpu_config *gpu)
@@ -96,21 +95,17 @@ static int renderers(const char *text, struct renderer_config *c)
 
 static int parse(int argc, char **argv, struct options *o)
 {
-    enum { DOMAIN_ = 256, SIZE_, ADDRESS_, SLOT_, DISPLAY_, MEMORY_,
-           SCREENSHOT_, RECORD_, VIEW_, VIEW_SERVER_, POLICY_, RENDERER_, SERVER_, MODULES_, CACHE_, OPAQUE_, TRAP_, TEST_,
-           USER_, DETACH_, HELP_ };
+    enum { DISPLAY_ = PROGRAM_OWN, MEMORY_, SCREENSHOT_, RECORD_, VIEW_,
+           VIEW_SERVER_, RENDERER_, SERVER_, MODULES_, CACHE_, OPAQUE_, TRAP_,
+           TEST_, USER_ };
     static const struct option longs[] = {
-        { "domain", required_argument, NULL, DOMAIN_ },
-        { "size", required_argument, NULL, SIZE_ },
-        { "address", required_argument, NULL, ADDRESS_ },
-        { "slot", required_argument, NULL, SLOT_ },
+        PROGRAM_OPTIONS,
         { "display", required_argument, NULL, DISPLAY_ },
         { "memory", required_argument, NULL, MEMORY_ },
         { "screenshot", required_argument, NULL, SCREENSHOT_ },
         { "record", required_argument, NULL, RECORD_ },
         { "view", required_argument, NULL, VIEW_ },
         { "view-server", required_argument, NULL, VIEW_SERVER_ },
-        { "policy", required_argument, NULL, POLICY_ },
         { "renderer", required_argument, NULL, RENDERER_ },
         { "render-server", required_argument, NULL, SERVER_ },
         { "renderer-modules", required_argument, NULL, MODULES_ },
@@ -119,42 +114,19 @@ static int parse(int argc, char **argv, struct options *o)
         { "trap", no_argument, NULL, TRAP_ },
         { "test", optional_argument, NULL, TEST_ },
         { "user", required_argument, NULL, USER_ },
-        { "detach", no_argument, NULL, DETACH_ },
-        { "help", no_argument, NULL, HELP_ },
         { 0 },
     };
     struct gpu_device_config *c = &o->config;
+    struct program program = {
+        .help = help, .domid = &c->domid, .slot = &c->slot,
+        .address = &c->address, .size = &c->size, .policy = &c->policy,
+        .detach = &o->detach,
+    };
     char why[160];
-    uint64_t v;
-    int opt;
+    int opt, rc;
 
     while ((opt = getopt_long(argc, argv, "", longs, NULL)) != -1)
         switch (opt) {
-        case DOMAIN_:
-            if (parse_domain(optarg, &c->domid))
-                return usage_error("'%s' is no domain number (xl domid gives "
-                                   "it for a name)", optarg);
-            o->have_domain = true;
-            break;
-        case SIZE_:
-            if (parse_size(optarg, &c->size) || c->size > (uint64_t)1 << 46 ||
-                c->size < XENLEND_PAGE_SIZE || c->size & (c->size - 1))
-                return usage_error("'%s' is no power of two of at least 4096 "
-                                   "bytes", optarg);
-            break;
-        case ADDRESS_:
-            if (parse_size(optarg, &c->address) ||
-                c->address > (uint64_t)1 << 52 ||
-                c->address < (uint64_t)1 << 32)
-                return usage_error("'%s' is no address of at least 4 GiB",
-                                   optarg);
-            break;
-        case SLOT_:
-            if (parse_size(optarg, &v) || v < 1 || v > 31)
-                return usage_error("'%s' is no PCI device number from 1 to 31",
-                                   optarg);
-            c->slot = v;
-            break;
         case DISPLAY_:
             if (display(optarg, &c->gpu))
                 return usage_error("'%s' is no size of a display, from 32x32 "
@@ -179,10 +151,6 @@ static int parse(int argc, char **argv, struct options *o)
             break;
         case VIEW_SERVER_:
             o->view_server = optarg;
-            break;
-        case POLICY_:
-            if (parse_policy(optarg, &c->policy))
-                return usage_error("'%s' is no policy: " POLICIES, optarg);
             break;
         case RENDERER_:
             if (renderers(optarg, &o->rendering))
@@ -211,22 +179,14 @@ static int parse(int argc, char **argv, struct options *o)
         case USER_:
             o->user = optarg;
             break;
-        case DETACH_:
-            o->detach = true;
-            break;
-        case HELP_:
-            fputs(help, stdout);
-            exit(0);
         default:
-            return usage_error("bad options");
+            rc = program_option(&program, opt);
+            if (rc)
+                return rc;
         }
-    if (optind < argc)
-        return usage_error("what is '%s'?", argv[optind]);
-    if (!o->have_domain)
-        return usage_error("which --domain?");
-    if (c->address & (c->size - 1))
-        return usage_error("address %#llx is no multiple of the size, %s",
-                           (unsigned long long)c->address, show_size(c->size));
+    rc = program_options_end(&program, argc, argv);
+    if (rc)
+        return rc;
     if (!o->rendering.venus && !o->rendering.virgl && o->modules)
         return usage_error("which --renderer?");
     if (!o->rendering.venus &&
@@ -340,20 +300,11 @@ static int file_for(const char *path, int flags)
     return fd;
 }
 
-static void refused(const struct gpu_device_config *c, int err)
-{
-    refusal_explain(&(struct refusal){
-        .err = err, .domid = c->domid, .gpa = c->address, .len = c->size,
-        .align = c->size, .option = "--address",
-    });
-}
-
-static int run(const struct options *o, xentoollog_logger *logger, int ready,
-               int signals, struct pictures *pictures,
-               const struct identity *id)
+static int run(const struct options *o, const struct started *s,
+               struct pictures *pictures, const struct identity *id)
 {
     const struct gpu_device_config *c = &o->config;
-    struct gpu_device *dev = gpu_device_open(logger, c);
+    struct gpu_device *dev = gpu_device_open(s->logger, c);
     unsigned may = (c->gpu.test_sources.dir ? FILTER_FILES : 0) |
                    (c->gpu.renderer ? FILTER_RENDERER : 0) |
                    (o->rendering.virgl ? FILTER_JIT : 0);
@@ -362,12 +313,12 @@ static int run(const struct options *o, xentoollog_logger *logger, int ready,
     if (!dev) {
         /* other errors may be of something else than lending */
         if (errno == ESRCH || errno == EOPNOTSUPP)
-            refused(c, errno);
+            program_refused(c->domid, c->address, c->size, errno);
         return 1;
     }
     if (gpu_device_start(dev)) {
         if (!c->trap && !gpu_device_window(dev))
-            refused(c, errno);
+            program_refused(c->domid, c->address, c->size, errno);
         goto out;
     }
     if (drop_privileges(c->domid, id, may))
@@ -375,14 +326,14 @@ static int run(const struct options *o, xentoollog_logger *logger, int ready,
     printf("xenlend-gpu: domain %u has a virtio GPU at 00:%02x.0, its memory "
            "at %#llx\n", c->domid, c->slot, (unsigned long long)c->address);
     fflush(stdout);
-    if (keeper_ready(ready, gpu_device_server(dev))) {
+    if (keeper_ready(s->ready, gpu_device_server(dev))) {
         say(errno, "starting");
         goto out;
     }
     pictures->gpu = gpu_device_gpu(dev);
     pictures->gpu->flushed = flushed;
     pictures->gpu->flushed_opaque = pictures;
-    rc = serve(dev, signals, pictures);
+    rc = serve(dev, s->signals, pictures);
     screenshot(dev, pictures->shot, true);
     say(0, "%llu commands, %llu of them with an error",
         (unsigned long long)gpu_device_gpu(dev)->commands,
@@ -438,10 +389,9 @@ int main(int argc, char **argv)
         .user = "nobody",
     };
     struct identity identity, *id = NULL;
-    xentoollog_logger *logger;
     struct pictures pictures = { .shot = -1, .record = -1 };
-    int rc, ready, signals, listener = -1;
-    sigset_t set;
+    struct started started;
+    int rc, listener = -1;
 
     rc = parse(argc, argv, &o);
     if (rc)
@@ -460,27 +410,10 @@ int main(int argc, char **argv)
     if ((o.screenshot && (pictures.shot = file_for(o.screenshot, 0)) < 0) ||
         (o.record && (pictures.record = file_for(o.record, O_TRUNC)) < 0))
         return 1;
-    logger = (xentoollog_logger *)
-        xtl_createlogger_stdiostream(stderr, XTL_PROGRESS, 0);
-    if (!logger) {
-        say(errno, "starting");
-        return 1;
-    }
     if (o.view && (listener = listen_for(&o)) < 0)
         return 1;
-    ready = keeper_fork(logger, o.config.domid, o.detach);
-
-    sigemptyset(&set);
-    sigaddset(&set, SIGINT);
-    sigaddset(&set, SIGTERM);
-    sigaddset(&set, SIGHUP);
-    sigaddset(&set, SIGUSR1);
-    sigprocmask(SIG_BLOCK, &set, NULL);
-    signals = signalfd(-1, &set, SFD_CLOEXEC);
-    if (signals < 0) {
-        say(errno, "starting");
+    if (program_start(&started, o.config.domid, o.detach, SIGUSR1))
         return 1;
-    }
     /* While other processes can be started. */
     if (o.view) {
         pictures.view = view_start(&(struct view_config){
@@ -497,8 +430,8 @@ int main(int argc, char **argv)
         if (!o.config.gpu.renderer)
             return 1;
     }
-    rc = run(&o, logger, ready, signals, &pictures, id);
+    rc = run(&o, &started, &pictures, id);
     view_end(pictures.view);
-    xtl_logger_destroy(logger);
+    xtl_logger_destroy(started.logger);
     return rc;
 }
