@@ -70,8 +70,8 @@ static int display(const char *text, struct gpu_config *gpu)
         gpu->scanouts = 0;
         return 0;
     }
-    /* Linux takes nothing smaller than 32 pixels. */
-    if (sscanf(text, "%5ux%5u%c", &w, &h, &end) != 2 || w < 32 || h < 32 ||
+    /* Linux takes no smaller mode from an EDID. */
+    if (sscanf(text, "%5ux%5u%c", &w, &h, &end) != 2 || w < 64 || h < 64 ||
         w > GPU_MAX_SIDE || h > GPU_MAX_SIDE)
         return -1;
     gpu->width = w;
@@ -129,7 +129,7 @@ static int parse(int argc, char **argv, struct options *o)
         switch (opt) {
         case DISPLAY_:
             if (display(optarg, &c->gpu))
-                return usage_error("'%s' is no size of a display, from 32x32 "
+                return usage_error("'%s' is no size of a display, from 64x64 "
                                    "to %ux%u, nor none", optarg, GPU_MAX_SIDE,
                                    GPU_MAX_SIDE);
             break;
