@@ -92,6 +92,7 @@ static int only(long nr)
 int main(void)
 {
     static const char *const none[] = { NULL };
+    static int pair[2];
 
     tap_begin("filter");
     eq(TRY(SYS_getpid, 0, 0, 0, 0, 0, 0), 0, "what is needed works");
@@ -120,6 +121,14 @@ int main(void)
     eq(behind(FILTER_JIT, SYS_mmap, 0, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), 0,
        "... and memory to be executed");
     eq(behind(FILTER_JIT, SYS_openat, AT_FDCWD, (long)"/dev/null", O_RDONLY, 0, 0, 0), EPERM, "... no files");
+    eq(behind(FILTER_CHANNELS, SYS_sendmsg, -1, 0, 0, 0, 0, 0), EBADF, "with channels messages");
+    eq(behind(FILTER_CHANNELS, SYS_recvmsg, -1, 0, 0, 0, 0, 0), EBADF, "... both ways");
+    eq(behind(FILTER_CHANNELS, SYS_pipe2, (long)pair, O_CLOEXEC, 0, 0, 0, 0), 0, "... pipes");
+    eq(TRY(SYS_pipe2, pair, O_CLOEXEC, 0, 0, 0, 0), EPERM, "... which there are not otherwise");
+    eq(behind(FILTER_CHANNELS, SYS_socket, AF_UNIX, SOCK_STREAM, 0, 0, 0, 0), EPERM, "... but no new sockets");
+    eq(behind(FILTER_CHANNELS, SYS_connect, -1, 0, 0, 0, 0, 0), EPERM, "... no connections");
+    eq(behind(FILTER_CHANNELS, SYS_openat, AT_FDCWD, (long)"/dev/null", O_RDONLY, 0, 0, 0), EPERM, "... no files");
+    eq(behind(FILTER_CHANNELS, SYS_process_vm_readv, getpid(), 0, 0, 0, 0, 0), EPERM, "... no memory read in this way");
     eq(TRY(SYS_kill, getppid(), 0, 0, 0, 0, 0), EPERM, "no signals to others");
     eq(TRY(SYS_ptrace, 0, 0, 0, 0, 0, 0), EPERM, "no looking at others");
     eq(only(SYS_getppid), 0, "of a list of one's own what is in it works");

@@ -873,7 +873,8 @@ static void images(void)
     TRY_IN(q.h.len, 7, BAD, "a command shorter than its header");
     TRY_IN(q.h.len, 12, BAD, "... than it has to be");
     TRY_IN(q.h.len, 24, BAD, "... longer than what was sent");
-    TRY_IN(q.h.command, 3, BAD, "an unknown command");
+    TRY_IN(q.h.command, 3, BAD, "a command about a channel");
+    TRY_IN(q.h.command, 8, BAD, "an unknown command");
     TRY_IN(s.size, 5, BAD, "half a header");
     eqx(sent(&in, sizeof(in), OUT_SIZE, false), OK, "a place for answers");
     in2 = in;
@@ -885,21 +886,22 @@ static void images(void)
     TRY_ASK(q.width, 0, BAD, "no width");
     TRY_ASK(q.height, 16385, BAD, "too high");
     TRY_ASK(q.h.len, 23, BAD, "a question too short");
-    eqx(host_blob(2, 1, 24576), BAD, "no blob before there was an answer");
+    eqx(host_blob(2, 2, 24576), BAD, "no blob before there was an answer");
     eqx(sent(&ask, sizeof(ask), OUT_SIZE, false), OK, "a question");
     a = answer();
-    ok(a.strides[0] == 448 && !a.strides[1] && !a.offsets[0] && a.size == 24576 && a.blob_id == 1 && !a.modifier &&
+    ok(a.strides[0] == 448 && !a.strides[1] && !a.offsets[0] && a.size == 24576 && a.blob_id == 2 && !a.modifier &&
        a.map_info == VIRTIO_GPU_MAP_CACHE_CACHED, "... answered");
     TRY_ASK(q.format, DRM_FORMAT_NV12, OK, "an image of two planes");
     a = answer();
-    ok(a.strides[1] == 128 && a.offsets[1] == 6400 && a.size == 12288 && a.blob_id == 2, "... where they are");
+    ok(a.strides[1] == 128 && a.offsets[1] == 6400 && a.size == 12288 && a.blob_id == 4, "... where they are");
     TRY_ASK(q.height, 51, OK, "one of the same size");
     a = answer();
-    eq(a.blob_id, 1, "... has the same id");
-    eqx(host_blob(2, 1, 20480), BAD, "a blob of another size");
-    eqx(host_blob(2, 3, 24576), BAD, "... of an unknown id");
+    eq(a.blob_id, 2, "... has the same id");
+    eqx(host_blob(2, 2, 20480), BAD, "a blob of another size");
+    eqx(host_blob(2, 6, 24576), BAD, "... of an unknown id");
+    eqx(host_blob(2, 1, 24576), BAD, "... of one that would have come by a channel");
     eqx(host_blob(2, 0, 24576), BAD, "... of none");
-    eqx(host_blob(2, 1, 24576), OK, "the blob");
+    eqx(host_blob(2, 2, 24576), OK, "the blob");
     eqx(map(2, 0), VIRTIO_GPU_RESP_OK_MAP_INFO, "... can be mapped");
     ok(there(0) && there(20480) && !there(24576), "... all of it");
     for (n = 2; n < 256; n++) {

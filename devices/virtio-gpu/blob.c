@@ -36,6 +36,22 @@ static int writable(uint64_t len, const char *name, unsigned flags)
     return sized(memfd_create(name, MFD_CLOEXEC | flags), len);
 }
 
+/* Whoever else has it cannot make it shorter under the guest, nor another
+ * kind of memory of it. */
+static int fixed(uint64_t len)
+{
+    int fd = writable(len, "gpu", MFD_ALLOW_SEALING), err;
+
+    if (fd >= 0 && fcntl(fd, F_ADD_SEALS,
+                         F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)) {
+        err = errno;
+        close(fd);
+        errno = err;
+        return -1;
+    }
+    return fd;
+}
+
 static int in_folder(uint64_t len, const char *dir)
 {
     if (!dir) {
@@ -92,7 +108,7 @@ int blob_make(struct blob *b, unsigned kind, uint64_t len,
 
     switch (kind) {
     case GPU_TEST_MEMFD:
-        new.fd = writable(len, "gpu", 0);
+        new.fd = fixed(len);
         break;
     case GPU_TEST_ANONYMOUS:
         new.addr = mmap(NULL, len, new.prot, MAP_PRIVATE | MAP_ANONYMOUS |

@@ -14,7 +14,8 @@ static unsigned kinds(const struct gpu *gpu,
 {
     unsigned n = 0;
 
-    kind[n++] = &cross_domain_context;
+    kind[n++] = gpu->config.connector ? &cross_domain_context_wayland
+                                      : &cross_domain_context;
     if (gpu->config.renderer)
         for (unsigned i = 0; gpu->config.renderer->kinds[i]; i++)
             kind[n++] = gpu->config.renderer->kinds[i];

@@ -63,7 +63,8 @@ struct context_kind {
                 size_t stride);
 };
 
-extern const struct context_kind cross_domain_context, test_context;
+extern const struct context_kind cross_domain_context,
+    cross_domain_context_wayland, test_context;
 
 /* The kind that a guest sees at this index, or with this capset; NULL: none */
 const struct context_kind *context_kind_at(const struct gpu *gpu,

@@ -12,6 +12,7 @@
 #include "../pci/lent.h"
 #include "../virtio/foreign.h"
 #include "../virtio/transport.h"
+#include "connector.h"
 #include "device.h"
 #include "renderer.h"
 #include "trapped.h"
@@ -220,6 +221,10 @@ void gpu_device_pollfds(const struct gpu_device *dev, struct pollfd *fds)
         .fd = dev->gpu.config.renderer ? dev->gpu.config.renderer->fd() : -1,
         .events = POLLIN,
     };
+    fds[5] = (struct pollfd){
+        .fd = dev->gpu.config.connector ? dev->gpu.config.connector->epoll : -1,
+        .events = POLLIN,
+    };
 }
 
 int gpu_device_dispatch(struct gpu_device *dev)
@@ -235,5 +240,7 @@ int gpu_device_dispatch(struct gpu_device *dev)
         wake(dev);
     if (dev->gpu.config.renderer)
         dev->gpu.config.renderer->dispatch(&dev->gpu);
+    if (dev->gpu.config.connector)
+        cross_domain_dispatch(&dev->gpu);
     return lent_bar_dispatch(dev->region);
 }

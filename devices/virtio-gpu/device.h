@@ -54,7 +54,7 @@ unsigned gpu_device_server(const struct gpu_device *dev);
  * one of them has something, gpu_device_dispatch() deals with it and never
  * waits.  It returns 0, 1 when the guest is gone, -1 with errno set.
  */
-#define GPU_DEVICE_POLLFDS 5
+#define GPU_DEVICE_POLLFDS 6
 void gpu_device_pollfds(const struct gpu_device *dev, struct pollfd *fds);
 int gpu_device_dispatch(struct gpu_device *dev);
 

@@ -10,6 +10,20 @@ bool gpu_waits_plain(const struct gpu *gpu)
     return false;
 }
 
+bool gpu_fence_oldest(const struct gpu *gpu, uint32_t ctx, uint32_t ring,
+                      uint64_t *fence)
+{
+    for (unsigned i = 0; i < gpu->n_waiting; i++) {
+        const struct gpu_waiting *w = &gpu->waiting[i];
+
+        if (w->ctx == ctx && w->ring == ring && !w->plain) {
+            *fence = w->fence;
+            return true;
+        }
+    }
+    return false;
+}
+
 void gpu_wait(struct gpu *gpu, const struct gpu_waiting *w)
 {
     gpu->waiting[gpu->n_waiting++] = *w;

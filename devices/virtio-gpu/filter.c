@@ -36,6 +36,11 @@ static const unsigned short renderer[] = {
     SYS_sendmsg, SYS_recvmsg, SYS_eventfd2, SYS_epoll_ctl, SYS_epoll_wait,
     SYS_epoll_pwait, SYS_getsockopt,
 };
+/* With FILTER_CHANNELS: to talk to a compositor, and to who connects to it */
+static const unsigned short channels[] = {
+    SYS_sendmsg, SYS_recvmsg, SYS_pipe2, SYS_epoll_ctl, SYS_epoll_wait,
+    SYS_epoll_pwait,
+};
 /* ... if what is mapped is not to be executed */
 static const unsigned short mapping[] = { SYS_mmap, SYS_mprotect };
 /* With FILTER_JIT: code that was made here, threads and what they begin with */
@@ -97,8 +102,8 @@ int filter_install(unsigned may)
     static const unsigned short files[] = { SYS_openat };
     struct filter filter, *f = &filter;
 
-    _Static_assert(N(allowed) + N(renderer) + N(jit) + N(files) <= FILTER_CALLS,
-                   "more calls than there is room for");
+    _Static_assert(N(allowed) + N(renderer) + N(jit) + N(channels) + N(files) <=
+                   FILTER_CALLS, "more calls than there is room for");
     start(f);
     allow(f, allowed, N(allowed));
     if (may & FILTER_RENDERER) {
@@ -121,6 +126,8 @@ int filter_install(unsigned may)
         RETURN(SECCOMP_RET_ALLOW);
         LOAD(nr);
     }
+    if (may & FILTER_CHANNELS)
+        allow(f, channels, N(channels));
     if (may & FILTER_FILES)
         allow(f, files, N(files));
     return finish(f);

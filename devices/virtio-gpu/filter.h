@@ -9,6 +9,8 @@
                                  * sockets that are there, own memory read */
 #define FILTER_JIT      4u      /* and what OpenGL by a processor needs: code
                                  * that it has made, threads */
+#define FILTER_CHANNELS 8u      /* messages through sockets that are there, and
+                                 * pipes */
 
 /*
  * For this process with all its threads, from now on; it must have given up

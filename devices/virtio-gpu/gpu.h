@@ -33,6 +33,7 @@ struct gpu_config {
     bool test;                  /* contexts of test.h */
     struct blob_sources test_sources;
     struct renderer *renderer;  /* renderer.h, started; NULL: none */
+    struct connector *connector;    /* connector.h, to a compositor; NULL: none */
 };
 
 struct gpu_resource {
@@ -136,10 +137,17 @@ void gpu_message(struct gpu *gpu, const char *fmt, ...)
 uint32_t gpu_command(struct gpu *gpu, const struct virtqueue_chain *chain,
                      bool cursor);
 
+/* cross_domain.c, with a connector: something may have come by channels, or can
+ * go.  To be called when its epoll is readable, and after commands. */
+void cross_domain_dispatch(struct gpu *gpu);
+
 /* fence.c.  A command that has been executed is to be answered later. */
 void gpu_wait(struct gpu *gpu, const struct gpu_waiting *w);
 /* One with a fence of no ring is. */
 bool gpu_waits_plain(const struct gpu *gpu);
+/* The first fence of a context's ring that waits.  false: none does */
+bool gpu_fence_oldest(const struct gpu *gpu, uint32_t ctx, uint32_t ring,
+                      uint64_t *fence);
 /* This fence of a context's ring has been passed, and those before it. */
 void gpu_fence_passed(struct gpu *gpu, uint32_t ctx, uint32_t ring,
                       uint64_t fence);

@@ -15,6 +15,7 @@
 
 #include "../pci/keeper.h"
 #include "../pci/program.h"
+#include "connector.h"
 #include "device.h"
 #include "drop.h"
 #include "filter.h"
@@ -39,6 +40,8 @@ static const char help[] =
     "  --view ADDRESS        what the display shows, by VNC: unix:PATH, or HOST:PORT of\n"
     "                        this host's own addresses\n"
     "  --view-server FILE    its gpu-view\n"
+    "  --wayland PATH        programs of the guest's may be clients of the Wayland\n"
+    "                        compositor of this host whose socket that is\n"
     "  --policy ones|fault|crash|hold  for accesses where no blob is (ones)\n"
     "  --renderer venus|virgl|venus,virgl  contexts for Vulkan, OpenGL, or both, by libvirglrenderer\n"
     "  --render-server FILE  its virgl_render_server, for Vulkan\n"
@@ -55,7 +58,7 @@ static const char help[] =
 struct options {
     struct gpu_device_config config;
     const char *screenshot, *record, *user, *modules;
-    const char *view, *view_server;
+    const char *view, *view_server, *wayland;
     struct view_address address;    /* of the view */
     struct renderer_config rendering;
     bool detach;
@@ -96,8 +99,8 @@ static int renderers(const char *text, struct renderer_config *c)
 static int parse(int argc, char **argv, struct options *o)
 {
     enum { DISPLAY_ = PROGRAM_OWN, MEMORY_, SCREENSHOT_, RECORD_, VIEW_,
-           VIEW_SERVER_, RENDERER_, SERVER_, MODULES_, CACHE_, OPAQUE_, TRAP_,
-           TEST_, USER_ };
+           VIEW_SERVER_, WAYLAND_, RENDERER_, SERVER_, MODULES_, CACHE_,
+           OPAQUE_, TRAP_, TEST_, USER_ };
     static const struct option longs[] = {
         PROGRAM_OPTIONS,
         { "display", required_argument, NULL, DISPLAY_ },
@@ -106,6 +109,7 @@ static int parse(int argc, char **argv, struct options *o)
         { "record", required_argument, NULL, RECORD_ },
         { "view", required_argument, NULL, VIEW_ },
         { "view-server", required_argument, NULL, VIEW_SERVER_ },
+        { "wayland", required_argument, NULL, WAYLAND_ },
         { "renderer", required_argument, NULL, RENDERER_ },
         { "render-server", required_argument, NULL, SERVER_ },
         { "renderer-modules", required_argument, NULL, MODULES_ },
@@ -151,6 +155,9 @@ static int parse(int argc, char **argv, struct options *o)
             break;
         case VIEW_SERVER_:
             o->view_server = optarg;
+            break;
+        case WAYLAND_:
+            o->wayland = optarg;
             break;
         case RENDERER_:
             if (renderers(optarg, &o->rendering))
@@ -307,7 +314,8 @@ static int run(const struct options *o, const struct started *s,
     struct gpu_device *dev = gpu_device_open(s->logger, c);
     unsigned may = (c->gpu.test_sources.dir ? FILTER_FILES : 0) |
                    (c->gpu.renderer ? FILTER_RENDERER : 0) |
-                   (o->rendering.virgl ? FILTER_JIT : 0);
+                   (o->rendering.virgl ? FILTER_JIT : 0) |
+                   (c->gpu.connector ? FILTER_CHANNELS : 0);
     int rc = 1;
 
     if (!dev) {
@@ -422,6 +430,11 @@ int main(int argc, char **argv)
             .height = o.config.gpu.height,
         });
         if (!pictures.view)
+            return 1;
+    }
+    if (o.wayland) {
+        o.config.gpu.connector = connector_start(o.wayland);
+        if (!o.config.gpu.connector)
             return 1;
     }
     if (o.rendering.venus || o.rendering.virgl) {
