@@ -6,6 +6,7 @@
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -259,6 +260,185 @@ static void image(void)
 	}
 	blob_close(&ring);
 	close(fd);
+}
+
+/* ---- a channel to a compositor, as a proxy for Wayland has it (sommelier) ---- */
+
+static struct {
+	int fd;
+	struct blob query, ring;
+} wl;
+
+/* Sends a command without a fence of a ring, ... */
+static int wl_submit(const void *command, size_t len)
+{
+	struct drm_virtgpu_execbuffer e = { .size = len, .command = (uintptr_t)command };
+
+	return ioctl(wl.fd, DRM_IOCTL_VIRTGPU_EXECBUFFER, &e) ? -errno : 0;
+}
+
+static int wl_open(void)
+{
+	struct drm_virtgpu_context_set_param p[] = {
+		{ VIRTGPU_CONTEXT_PARAM_CAPSET_ID, CROSS_DOMAIN_CAPSET },
+		{ VIRTGPU_CONTEXT_PARAM_NUM_RINGS, 2 },
+		{ VIRTGPU_CONTEXT_PARAM_POLL_RINGS_MASK, 1 << CROSS_DOMAIN_CHANNEL_RING },
+	};
+	struct drm_virtgpu_context_init c = { .num_params = 3, .ctx_set_params = (uintptr_t)p };
+	struct cross_domain_caps caps = { 0 };
+	struct drm_virtgpu_get_caps get = { .cap_set_id = CROSS_DOMAIN_CAPSET, .addr = (uintptr_t)&caps, .size = sizeof(caps) };
+	struct cross_domain_init init = { .h = { .command = CROSS_DOMAIN_INIT, .len = sizeof(init) }, .channel = CROSS_DOMAIN_WAYLAND };
+	int err;
+
+	wl.fd = device_open("renderD128");
+	if (wl.fd < 0 || ioctl(wl.fd, DRM_IOCTL_VIRTGPU_GET_CAPS, &get))
+		return -errno;
+	if (!(caps.channels & 1 << CROSS_DOMAIN_WAYLAND))
+		return -ENOTSUP;
+	if (ioctl(wl.fd, DRM_IOCTL_VIRTGPU_CONTEXT_INIT, &c))
+		return -errno;
+	err = any_blob(&wl.query, wl.fd, VIRTGPU_BLOB_MEM_GUEST, 0, PAGE);
+	if (!err)
+		err = any_blob(&wl.ring, wl.fd, VIRTGPU_BLOB_MEM_GUEST, 0, PAGE);
+	if (err)
+		return err;
+	init.query_resource = wl.query.resource;
+	init.channel_resource = wl.ring.resource;
+	return wl_submit(&init, sizeof(init));
+}
+
+static int wl_send(const char *text, unsigned n, uint32_t id, uint32_t type)
+{
+	struct {
+		struct cross_domain_message m;
+		uint32_t table[3][CROSS_DOMAIN_IDS];
+		char text[40];
+	} s = { .m = { .h = { .command = CROSS_DOMAIN_SEND, .len = sizeof(s.m) + sizeof(s.table) + strlen(text) }, .n = n,
+		       .len = strlen(text) }, .table = { { id }, { type } } };
+
+	memcpy(s.text, text, strlen(text));
+	return wl_submit(&s, s.m.h.len);
+}
+
+static int wl_write(uint32_t id, const char *text, bool last)
+{
+	struct {
+		struct cross_domain_data d;
+		char text[40];
+	} w = { .d = { .h = { .command = CROSS_DOMAIN_WRITE, .len = sizeof(w.d) + strlen(text) }, .id = id, .hang_up = last,
+		       .len = strlen(text) } };
+
+	memcpy(w.text, text, strlen(text));
+	return wl_submit(&w, w.d.h.len);
+}
+
+/* ... and asks for something to come: until the driver has an event that it has.  The command of it, or 0 */
+static unsigned wl_poll(void)
+{
+	struct cross_domain_header h = { .command = CROSS_DOMAIN_POLL, .len = sizeof(h) };
+	struct drm_virtgpu_execbuffer e = { .flags = VIRTGPU_EXECBUF_RING_IDX, .size = sizeof(h), .command = (uintptr_t)&h,
+					    .ring_idx = CROSS_DOMAIN_CHANNEL_RING };
+	struct pollfd p = { .fd = wl.fd, .events = POLLIN };
+	struct drm_event event = { 0 };
+
+	if (ioctl(wl.fd, DRM_IOCTL_VIRTGPU_EXECBUFFER, &e) || poll(&p, 1, 120000) != 1 ||
+	    read(wl.fd, &event, sizeof(event)) != sizeof(event) || event.type != VIRTGPU_EVENT_FENCE_SIGNALED)
+		return 0;
+	return ((struct cross_domain_header *)wl.ring.m)->command;
+}
+
+static bool wl_hears(const char *text, unsigned n)
+{
+	struct cross_domain_message *m = (struct cross_domain_message *)wl.ring.m;
+
+	return wl_poll() == CROSS_DOMAIN_RECEIVE && m->n == n && m->len == strlen(text) &&
+	       !memcmp((char *)(m + 1) + 3 * CROSS_DOMAIN_IDS * sizeof(uint32_t), text, m->len);
+}
+
+/* What came with it; which: 0 the number, 1 the type, 2 the size */
+static uint32_t wl_id(unsigned i, unsigned which)
+{
+	return ((uint32_t *)((struct cross_domain_message *)wl.ring.m + 1))[which * CROSS_DOMAIN_IDS + i];
+}
+
+static void wl_drawn(void)
+{
+	struct cross_domain_query query = { .h = { .command = CROSS_DOMAIN_REQUIREMENTS, .len = sizeof(query) },
+					    .width = 16384, .height = MIB / 16384, .format = DRM_FORMAT_R8 };
+	struct cross_domain_answer *a = (struct cross_domain_answer *)wl.query.m;
+	struct blob b;
+	unsigned bad = 0;
+	int err;
+
+	err = submit_and_wait(&wl.query, &query, sizeof(query));
+	if (!check(!err && a->size == MIB && !blob_open(&b, wl.fd, a->blob_id, MIB), "... memory for an image (%d)", err))
+		return;
+	fill(&b, 5);
+	check(!wl_send("draw", 1, b.resource, CROSS_DOMAIN_ID_BLOB) && wl_hears("drawn", 0), "... is sent to the compositor");
+	for (size_t i = 0; i < MIB / PAGE; i++)
+		bad += b.m[i * WORDS] != mix(5 + i) || b.m[i * WORDS + 1] != mix(6 + i);
+	check(!bad, "... which draws into the same memory: what both have drawn is there (%u pages wrong)", bad);
+	for (unsigned i = 0; i < 1000; i++)
+		__atomic_fetch_add(&b.m[2], 1, __ATOMIC_SEQ_CST);
+	err = wl_send("more", 0, 0, 0) || !wl_hears("added", 0);
+	check(!err && b.m[2] == 2000, "... and adds to what the guest has added (%llu)", (unsigned long long)b.m[2]);
+	blob_close(&b);
+}
+
+static void wl_received(void)
+{
+	uint32_t id[3], size[2];
+	struct blob b, r;
+	unsigned bad = 0;
+
+	if (!check(!wl_send("memory", 0, 0, 0) && wl_hears("here", 3), "descriptors come: three"))
+		return;
+	for (unsigned i = 0; i < 3; i++)
+		id[i] = wl_id(i, 0);
+	size[0] = wl_id(0, 2);
+	size[1] = wl_id(1, 2);
+	check(wl_id(0, 1) == CROSS_DOMAIN_ID_BLOB && size[0] == MIB && wl_id(1, 1) == CROSS_DOMAIN_ID_BLOB && size[1] == 5000 &&
+	      wl_id(2, 1) == CROSS_DOMAIN_ID_WRITE_PIPE, "... memory, a keymap, and a pipe");
+	if (check(!blob_open(&r, wl.fd, id[1], 2 * PAGE), "the keymap is a blob")) {
+		check(!strcmp((char *)r.m, "xkb_keymap {}") && !r.m[WORDS], "... that can be read");
+		r.m[0] = 1;
+		check(!strcmp((char *)r.m, "xkb_keymap {}"), "... and drops what is written, being read-only");
+		blob_close(&r);
+	}
+	if (!check(!blob_open(&b, wl.fd, id[0], size[0]), "the memory is one"))
+		return;
+	for (size_t i = 0; i < MIB / PAGE; i++)
+		bad += b.m[i * WORDS] != mix(77 + i);
+	check(!bad, "... as the compositor has written it (%u pages wrong)", bad);
+	fill(&b, 99);
+	check(!wl_write(id[2], "pasted ", false) && !wl_write(id[2], "text", true) && !wl_send("written", 0, 0, 0) &&
+	      wl_hears("shorter", 0), "... written to; and text into the pipe");
+	check(b.m[0] == mix(99) && b.m[(MIB / PAGE - 1) * WORDS] == ~0ull, "... half of it is cut off: that reads as ones");
+	blob_close(&b);
+}
+
+static void wayland(void)
+{
+	struct cross_domain_data *d;
+	int err;
+
+	await("wayland");
+	err = wl_open();
+	if (!check(!err, "a channel to a compositor (%d)", err))
+		return;
+	d = (struct cross_domain_data *)wl.ring.m;
+	check(!wl_send("hello", 0, 0, 0) && wl_hears("hello, guest", 0), "... text both ways");
+	wl_drawn();
+	wl_received();
+	check(!wl_send("clipboard", 1, CROSS_DOMAIN_READ_PIPES + 1, CROSS_DOMAIN_ID_READ_PIPE) &&
+	      wl_poll() == CROSS_DOMAIN_READ && d->id == CROSS_DOMAIN_READ_PIPES + 1 && d->len == 6 && !memcmp(d + 1, "copied", 6),
+	      "text by a pipe of the guest's");
+	check(wl_poll() == CROSS_DOMAIN_READ && d->hang_up && !d->len, "... and its end");
+	check(!wl_send("bye", 0, 0, 0) && wl_hears("", 0), "the compositor hangs up, which the guest is told");
+	blob_close(&wl.ring);
+	blob_close(&wl.query);
+	close(wl.fd);
+	await("bye");
 }
 
 static void refused(void)
@@ -563,6 +743,7 @@ int main(void)
 	one_kind(GPU_TEST_UDMABUF, "udmabuf", false, false);
 	read_only();
 	image();
+	wayland();
 	refused();
 	stress(asked("xenlend.short") ? 10 : 40);
 	warm();

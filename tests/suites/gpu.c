@@ -8,11 +8,14 @@
 #include "linuxguest.h"
 #include <png.h>
 #include <pthread.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 
 #define NAME	"xltest-gpu"
 #define PICTURE	"/tmp/" NAME ".png"
 #define FILES	"/tmp/" NAME ".files"
+#define SOCKET	"/tmp/" NAME ".wayland"
 #define CGROUP	"/sys/fs/cgroup/" NAME
 
 static bool huge;		/* there are huge pages */
@@ -49,7 +52,7 @@ static bool device_start(bool trap)
 {
 	unlink(PICTURE);
 	return linux_gpu(&g, (const char *[]){ "--size", "64M", "--test=" FILES, "--display", "640x480", "--screenshot", PICTURE,
-					       trap ? "--trap" : NULL, NULL });
+					       "--wayland", SOCKET, trap ? "--trap" : NULL, NULL });
 }
 
 /* ---- the parts ---- */
@@ -193,6 +196,169 @@ static bool locked(bool trap)
 	return good;
 }
 
+/* ---- a compositor ---- */
+
+static int listener = -1;
+static const char *compositor_failed;
+
+static void compositor_listen(void)
+{
+	struct sockaddr_un a = { .sun_family = AF_UNIX, .sun_path = SOCKET };
+
+	unlink(SOCKET);
+	listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (listener < 0 || bind(listener, (struct sockaddr *)&a, sizeof(a)) || listen(listener, 4))
+		die("a socket for a compositor: %s", strerror(errno));
+}
+
+static bool tell(int fd, const char *text, const int *fds, unsigned n)
+{
+	struct iovec part = { (void *)text, strlen(text) };
+	union { struct cmsghdr h; char room[CMSG_SPACE(3 * sizeof(int))]; } c = {
+		.h = { .cmsg_len = CMSG_LEN(n * sizeof(int)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS },
+	};
+	struct msghdr m = { .msg_iov = &part, .msg_iovlen = 1 };
+
+	if (n) {
+		memcpy(CMSG_DATA(&c.h), fds, n * sizeof(int));
+		m.msg_control = &c;
+		m.msg_controllen = CMSG_SPACE(n * sizeof(int));
+	}
+	return sendmsg(fd, &m, MSG_NOSIGNAL) == (ssize_t)strlen(text);
+}
+
+/* got: its descriptor, or NULL if it shall have none */
+static bool hear(int fd, const char *text, int *got)
+{
+	char room[CMSG_SPACE(sizeof(int))], have[40];
+	struct iovec part = { have, sizeof(have) };
+	struct msghdr m = { .msg_iov = &part, .msg_iovlen = 1, .msg_control = room, .msg_controllen = sizeof(room) };
+	ssize_t n = recvmsg(fd, &m, MSG_CMSG_CLOEXEC);
+	struct cmsghdr *h = n > 0 ? CMSG_FIRSTHDR(&m) : NULL;
+
+	if (h && got)
+		memcpy(got, CMSG_DATA(h), sizeof(int));
+	return n == (ssize_t)strlen(text) && !memcmp(have, text, n) && !h == !got;
+}
+
+static uint64_t mixed(uint64_t x)
+{
+	x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9UL;
+	x = (x ^ x >> 27) * 0x94d049bb133111ebUL;
+	return x ^ x >> 31;
+}
+
+static uint64_t *mapped(int fd)
+{
+	uint64_t *p = mmap(NULL, 256 * 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+	return p == MAP_FAILED ? NULL : p;
+}
+
+/* What a guest's program does is in guests/linux/gpu.c.  Returns what went wrong, or NULL. */
+static const char *compose(int fd)
+{
+	int pool = memfd_create("pool", MFD_CLOEXEC), keymap = memfd_create("keymap", MFD_CLOEXEC), pipes[2], drawn, clip, ro, n = 0;
+	uint64_t *p, *q, sum = 0;
+	char name[40], text[40] = "";
+	ssize_t got;
+
+	if (!hear(fd, "hello", NULL) || !tell(fd, "hello, guest", NULL, 0))
+		return "text";
+	if (!hear(fd, "draw", &drawn))
+		return "a blob's descriptor";
+	p = mapped(drawn);
+	if (!p)
+		return "the blob's memory";
+	for (unsigned i = 0; i < 256; i++) {
+		n += p[i * 512] != mixed(5 + i) || p[i * 512 + 511] != ~mixed(5 + i);
+		p[i * 512 + 1] = mixed(6 + i);
+	}
+	if (n)
+		return "what the guest has drawn";
+	if (!tell(fd, "drawn", NULL, 0) || !hear(fd, "more", NULL))
+		return "text about it";
+	for (unsigned i = 0; i < 1000; i++)
+		__atomic_fetch_add(&p[2], 1, __ATOMIC_SEQ_CST);
+	if (!tell(fd, "added", NULL, 0))
+		return "text about it";
+	snprintf(name, sizeof(name), "/proc/self/fd/%d", keymap);
+	if (pool < 0 || ftruncate(pool, 256 * 4096) || keymap < 0 || pwrite(keymap, "xkb_keymap {}", 13, 0) != 13 ||
+	    ftruncate(keymap, 5000) || (ro = open(name, O_RDONLY | O_CLOEXEC)) < 0 || pipe2(pipes, O_CLOEXEC))
+		return "memory of its own";
+	q = mapped(pool);
+	if (!q)
+		return "memory of its own";
+	for (unsigned i = 0; i < 256; i++)
+		q[i * 512] = mixed(77 + i);
+	if (!hear(fd, "memory", NULL) || !tell(fd, "here", (int[]){ pool, ro, pipes[1] }, 3))
+		return "descriptors";
+	close(pipes[1]);
+	if (!hear(fd, "written", NULL))
+		return "text about them";
+	for (unsigned i = 0; i < 256; i++)
+		n += q[i * 512] != mixed(99 + i) || q[i * 512 + 511] != ~mixed(99 + i);
+	if (n)
+		return "what the guest has written";
+	munmap(q, 256 * 4096);
+	if (ftruncate(pool, 128 * 4096))
+		return "memory cut off";
+	for (got = 0; got < (ssize_t)sizeof(text) - 1 && (n = read(pipes[0], text + got, sizeof(text) - 1 - got)) > 0; got += n)
+		;
+	if (n || strcmp(text, "pasted text"))
+		return "what the guest has written to a pipe";
+	if (!tell(fd, "shorter", NULL, 0) || !hear(fd, "clipboard", &clip))
+		return "a pipe of the guest's";
+	if (write(clip, "copied", 6) != 6)
+		return "what the guest reads from a pipe";
+	close(clip);
+	if (!hear(fd, "bye", NULL))
+		return "the last words";
+	for (unsigned i = 0; i < 256; i++)
+		sum += p[i * 512] == mixed(5 + i);
+	if (sum != 256)
+		return "the blob that the guest has not any more";
+	munmap(p, 256 * 4096);
+	close(drawn);
+	close(pool);
+	close(keymap);
+	close(ro);
+	close(pipes[0]);
+	return NULL;
+}
+
+static void *compositor(void *arg)
+{
+	const struct timeval *patience = arg;
+	int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+
+	if (fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, patience, sizeof(*patience)))
+		note("a compositor that waits for ever");
+	compositor_failed = fd < 0 ? "a connection" : compose(fd);
+	close(fd);
+	return NULL;
+}
+
+/* A program of the guest's is a client of it, while memory is taken away. */
+static bool wayland(void)
+{
+	struct timeval patience = { .tv_sec = 120 };
+	pthread_t thread;
+	bool good;
+
+	if (!linux_until(&g, "wayland", 300))
+		return false;
+	if (setsockopt(listener, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)) ||
+	    pthread_create(&thread, NULL, compositor, &patience))
+		die("a compositor");
+	linux_go(&g);
+	good = linux_until(&g, "bye", 180);
+	pthread_join(thread, NULL);
+	ok(good && !compositor_failed, "the compositor has what it expects (%s)", compositor_failed ? compositor_failed : "all of it");
+	linux_go(&g);
+	return good;
+}
+
 static bool killed(void)
 {
 	struct xenlend_stats s;
@@ -239,7 +405,7 @@ static void run(unsigned vcpus, const char *extra, bool kills, bool destroys, bo
 		goto out;
 	if (!trap) {
 		g.meanwhile = take_away;
-		if (!linux_until(&g, "warm", 300) || !warm())
+		if (!wayland() || !linux_until(&g, "warm", 300) || !warm())
 			goto out;
 		picture();
 		linux_go(&g);
@@ -266,6 +432,8 @@ void suite_gpu(void)
 {
 	xen_open();
 	eq(shell("mkdir -p -m 777 " FILES "; chmod 777 " FILES), 0, "a folder");
+	signal(SIGPIPE, SIG_IGN);	/* of pipes that the guest does not read from */
+	compositor_listen();
 	huge = !access("/proc/sys/vm/nr_hugepages", F_OK) && !shell("echo 4 > /proc/sys/vm/nr_hugepages");
 	if (!huge)
 		skip("a blob of hugetlb", "this dom0 has no huge pages");
