@@ -380,6 +380,13 @@ static unsigned any_command(uint8_t *p)
 		struct virtio_gpu_resource_attach_backing attach;
 		struct { struct virtio_gpu_cmd_submit s; struct gpu_test_command t[4]; } test;
 		struct { struct virtio_gpu_cmd_submit s; struct cross_domain_query q[2]; } cross;
+		struct {
+			struct virtio_gpu_cmd_submit s;
+			struct cross_domain_message m;
+			uint32_t table[3][CROSS_DOMAIN_IDS];
+			char data[16];
+		} send;
+		struct { struct virtio_gpu_cmd_submit s; struct cross_domain_data d; char data[64]; } write;
 	} *c = (void *)p;
 	unsigned len = 24 + 4 * under(20), i;
 	struct virtio_gpu_mem_entry *e;
@@ -424,8 +431,31 @@ static unsigned any_command(uint8_t *p)
 			c->test.s.size = under(4) ? sizeof(c->test.t) : field();
 			return sizeof(c->test);
 		}
+		/* to the compositor at the other end of a channel */
+		switch (under(4)) {
+		case 0:
+			c->send.s.size = sizeof(c->send) - sizeof(c->send.s);
+			c->send.m.h.command = CROSS_DOMAIN_SEND;
+			c->send.m.h.len = under(8) ? c->send.s.size : field();
+			c->send.m.n = under(CROSS_DOMAIN_IDS + 1);
+			c->send.m.len = under(8) ? under(17) : field();
+			for (i = 0; i < CROSS_DOMAIN_IDS; i++) {
+				c->send.table[1][i] = under(16) ? 1 + 2 * under(2) : field();
+				c->send.table[0][i] = c->send.table[1][i] == CROSS_DOMAIN_ID_BLOB ? under(9)
+					: CROSS_DOMAIN_READ_PIPES + under(40);
+			}
+			return sizeof(c->send);
+		case 1:
+			c->write.s.size = sizeof(c->write) - sizeof(c->write.s);
+			c->write.d.h.command = CROSS_DOMAIN_WRITE;
+			c->write.d.h.len = under(8) ? c->write.s.size : field();
+			c->write.d.id = under(40);
+			c->write.d.hang_up = !under(8);
+			c->write.d.len = under(8) ? under(65) : field();
+			return sizeof(c->write);
+		}
 		for (i = 0; i < 2; i++) {
-			c->cross.q[i].h.command = under(4);
+			c->cross.q[i].h.command = under(9);
 			c->cross.q[i].h.len = under(4) ? sizeof(c->cross.q[0]) : field();
 			c->cross.q[i].width = 1 + under(200);
 			c->cross.q[i].height = 1 + under(200);
@@ -482,6 +512,25 @@ static bool batch(void)
 	return want(r->type, VIRTIO_GPU_RESP_OK_DISPLAY_INFO, "the answer behind any commands");
 }
 
+/* Context 3 has a channel, which receives in memory that commands are in. */
+static void channel(void)
+{
+	struct { struct virtio_gpu_resource_create_blob b; struct virtio_gpu_mem_entry e; } ring = {
+		.b = { HDR(RESOURCE_CREATE_BLOB, 3), .resource_id = 8, .blob_mem = VIRTIO_GPU_BLOB_MEM_GUEST, .nr_entries = 1, .size = PAGE },
+		.e = { .addr = arena_at + DATA_AT, .length = PAGE },
+	};
+	struct { struct virtio_gpu_cmd_submit s; struct cross_domain_init i; } init = {
+		.s = { HDR(SUBMIT_3D, 3), .size = sizeof(init.i) },
+		.i = { .h = { .command = CROSS_DOMAIN_INIT, .len = sizeof(init.i) }, .query_resource = 8, .channel_resource = 8,
+		       .channel = CROSS_DOMAIN_WAYLAND },
+	};
+
+	run(CTX_CREATE(3, CROSS_DOMAIN_CAPSET));
+	run(&ring, sizeof(ring));
+	run(CMD(ctx_resource, HDR(CTX_ATTACH_RESOURCE, 3), .resource_id = 8));
+	want(run(&init, sizeof(init)), NODATA, "a channel");
+}
+
 static bool commands(unsigned rounds)
 {
 	unsigned i;
@@ -492,6 +541,7 @@ static bool commands(unsigned rounds)
 			fails("a start", status());
 		run(CTX_CREATE(1, GPU_TEST_CAPSET));
 		run(CTX_CREATE(2, CROSS_DOMAIN_CAPSET));
+		channel();
 		for (unsigned j = 0; j < 6 && !(status() & VIRTIO_CONFIG_S_NEEDS_RESET) && !failures; j++)
 			batch();
 		still(i);

@@ -9,10 +9,15 @@
 #include "suites.h"
 #include "drv.h"
 #include "linuxguest.h"
+#include <poll.h>
+#include <pthread.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 
 #define NAME	"xltest-gpu-hostile"
 #define FILES	"/tmp/" NAME ".files"
 #define PICTURE	"/tmp/" NAME ".png"
+#define SOCKET	"/tmp/" NAME ".wayland"
 #define CGROUP	"/sys/fs/cgroup/" NAME
 #define OTHER	16		/* pages of the other guest's */
 
@@ -79,6 +84,99 @@ static void nothing_left(const char *after, const struct holds *first)
 	ok(h.charged <= first->charged + (2 << 20), "no more memory is charged to it (%lu KiB, were %lu)", h.charged >> 10, first->charged >> 10);
 }
 
+/* ---- a compositor: it reads now and then, sends what nobody has asked for, and hangs up ---- */
+
+#define CLIENTS	16
+static int listener = -1;
+static uint64_t compositor_seed;
+static volatile bool composed;
+static uint64_t clients, spoken;
+
+static void compositor_listen(void)
+{
+	struct sockaddr_un a = { .sun_family = AF_UNIX, .sun_path = SOCKET };
+
+	unlink(SOCKET);
+	listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (listener < 0 || bind(listener, (struct sockaddr *)&a, sizeof(a)) || listen(listener, 4))
+		die("a socket for a compositor: %s", strerror(errno));
+}
+
+/* At most so many descriptors of each kind, of which the second one may be one that nobody understands */
+static void say_something(int fd, uint64_t r)
+{
+	int fds[8], n = r >> 8 & 7, p[2] = { -1, -1 }, m = memfd_create("theirs", MFD_CLOEXEC), i;
+	char data[5000] = "";
+	struct iovec part = { data, 1 + (r >> 16) % sizeof(data) };
+	union { struct cmsghdr h; char room[CMSG_SPACE(sizeof(fds))]; } c = {
+		.h = { .cmsg_len = CMSG_LEN(n * sizeof(int)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS },
+	};
+	struct msghdr h = { .msg_iov = &part, .msg_iovlen = 1, .msg_control = n ? &c : NULL,
+			    .msg_controllen = n ? CMSG_SPACE(n * sizeof(int)) : 0 };
+
+	if (m < 0 || ftruncate(m, r >> 32 & 0xffff) || pipe2(p, O_CLOEXEC))
+		die("descriptors");
+	for (i = 0; i < n; i++)
+		fds[i] = i == 1 && !(r >> 48 & 15) ? p[0] : i % 2 ? p[1] : m;
+	memcpy(CMSG_DATA(&c.h), fds, n * sizeof(int));
+	spoken += sendmsg(fd, &h, MSG_NOSIGNAL | MSG_DONTWAIT) > 0;
+	close(m);
+	close(p[0]);
+	close(p[1]);
+}
+
+/* What came with it is written to: pipes, and memory. */
+static bool listen_to(int fd)
+{
+	char data[4096], room[CMSG_SPACE(32 * sizeof(int))];
+	struct iovec part = { data, sizeof(data) };
+	struct msghdr m = { .msg_iov = &part, .msg_iovlen = 1, .msg_control = room, .msg_controllen = sizeof(room) };
+	ssize_t n = recvmsg(fd, &m, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+	struct cmsghdr *h = n > 0 ? CMSG_FIRSTHDR(&m) : NULL;
+	int got;
+
+	for (size_t i = 0; h && CMSG_LEN((i + 1) * sizeof(int)) <= h->cmsg_len; i++) {
+		memcpy(&got, CMSG_DATA(h) + i * sizeof(int), sizeof(int));
+		spoken += write(got, "x", 1) == 1;
+		close(got);
+	}
+	return n > 0 || (n < 0 && errno == EAGAIN);
+}
+
+static void *compositor(void *arg)
+{
+	struct pollfd p[1 + CLIENTS] = { { .fd = listener, .events = POLLIN } };
+	unsigned n = 1, i;
+
+	(void)arg;
+	while (!composed) {
+		if (poll(p, n, 100) <= 0)
+			continue;
+		if (p[0].revents && n <= CLIENTS) {
+			p[n] = (struct pollfd){ .fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC), .events = POLLIN };
+			if (p[n].fd >= 0) {
+				clients++;
+				say_something(p[n++].fd, mix(compositor_seed, ++spoken));
+			}
+		}
+		for (i = 1; i < n; i++) {
+			uint64_t r = mix(compositor_seed, ++spoken);
+
+			if (!p[i].revents)
+				continue;
+			if (r % 4 == 0)
+				say_something(p[i].fd, r);
+			if ((r % 4 && !listen_to(p[i].fd)) || r % 64 == 5) {
+				close(p[i].fd);
+				p[i--] = p[--n];
+			}
+		}
+	}
+	while (n > 1)
+		close(p[--n].fd);
+	return NULL;
+}
+
 /* ---- another guest, which is served all the while ---- */
 
 static struct lent other;
@@ -115,7 +213,7 @@ static void run(const char *words)
 	if (!linux_start(&g, 2, 160, false, words))
 		return;
 	if (!linux_gpu(&g, (const char *[]){ "--size", "64M", "--test=" FILES, "--display", "640x480", "--memory", "64M",
-					     "--screenshot", PICTURE, NULL })) {
+					     "--screenshot", PICTURE, "--wayland", SOCKET, NULL })) {
 		linux_logs(&g);
 		goto out;
 	}
@@ -154,6 +252,7 @@ void suite_gpu_hostile(void)
 	unsigned times = 1, cycles = 200;
 	unsigned long long seed = 0;
 	const char *how = getenv("XENLEND_GPU_HOSTILE");
+	pthread_t thread;
 	char words[160];
 
 	if (how)
@@ -165,11 +264,20 @@ void suite_gpu_hostile(void)
 		tap_limit(3000);
 	xen_open();
 	eq(shell("mkdir -p " FILES "; chmod 777 " FILES), 0, "a folder");
+	signal(SIGPIPE, SIG_IGN);	/* of pipes that the guest does not read from */
+	compositor_listen();
+	compositor_seed = seed;
+	if (pthread_create(&thread, NULL, compositor, NULL))
+		die("pthread_create");
 	other = lent_open(OTHER, LENDDEV_POLICY_ONES);
 	lent_anon(&other, 0, OTHER);
 	other_goes_on();
 	snprintf(words, sizeof(words), "hugepages=1 xenlend.guest=hostile xenlend.seed=%llu xenlend.times=%u xenlend.cycles=%u", seed, times, cycles);
 	run(words);
+	composed = true;
+	pthread_join(thread, NULL);
+	close(listener);
+	ok(clients > 0, "a compositor had %lu clients", (long)clients);
 	other_goes_on();
 	at("the other guest");
 	ok(!wrong && rounds > 2, "another guest was served all the while: it found what it had written, %lu times (%lu words wrong)",
