@@ -21,7 +21,7 @@ help:
 	@echo '  make check-unit  the unit tests alone'
 	@echo '  make check-lab   the tests in the emulated machines alone (LENDERS="pv pvh domu flask intel" SUITES="a b" XEN=debug INTEL=short|full KERNEL=6.12|6.1|newest|debug|kasan)'
 	@echo '  make check-gpu   what of the virtio GPU takes longer: a guest that renders in many ways, a hostile one, fuzzers; with a table of figures'
-	@echo '                     (PARTS="modes pvh trap life hostile fuzz")'
+	@echo '                     (PARTS="modes pvh trap life qemu hostile fuzz")'
 	@echo '  make check-debug the tests of the driver: PV with lockdep, PVH with KASAN, too (SUITES="a b")'
 	@echo '  make lint        what can be said of the sources without running them; BUILD=all: Xen after each patch, too'
 	@echo '  make compile-db  compile_commands.json, for clangd'

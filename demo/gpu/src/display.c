@@ -14,7 +14,7 @@
 
 #include "display.h"
 
-#define MOST 32     /* connectors, encoders, modes: more are not looked at */
+#define MOST 128    /* connectors, encoders, modes (QEMU has more than 32): more are not looked at */
 
 static int call(int fd, unsigned long request, void *argument)
 {
