@@ -22,10 +22,13 @@ enum { GOOD, WRONG, FAILED, NO_DEVICE };
 /* Where a picture is to come: fully opaque it is not, and pictures are. */
 #define PATTERN 0x5a5aa5c3u
 
+#define BUFFERS_MAX 1024u
+#define BUFFER_WORDS 4096u  /* of 32 bits */
+
 struct options {
-    unsigned width, height, frames, loops, samples;
+    unsigned width, height, frames, loops, samples, buffers;
     const char *kms, *expect, *sums, *raw, *device;
-    bool verify, verbose;
+    bool still, verify, verbose;
 };
 
 struct waves {
@@ -33,6 +36,7 @@ struct waves {
     struct gpu gpu;
     struct render render;
     struct display display;
+    struct gpu_buffer buffers[BUFFERS_MAX];
     struct sums expected, sums;
     FILE *raw;
     double start;
@@ -98,24 +102,25 @@ static bool right(struct waves *w, unsigned loop, unsigned i)
     if (!loop) {
         w->sums.sum[i] = sum;
         w->sums.known[i] = true;
-        w->sums.n = i + 1;
+        if (i >= w->sums.n)
+            w->sums.n = i + 1;
     }
     return ok;
 }
 
-/* One frame and all that is to be done with it.  False with a message if it cannot be. */
+/* One frame and all that is to be done with it; frame o.frames is the still.  False with a message if it cannot be. */
 static bool frame(struct waves *w, unsigned loop, unsigned i)
 {
     size_t n = (size_t)w->o.width * w->o.height;
     double t = now();
-    bool first = !loop && !i, ok;
+    bool still = i == w->o.frames, ok;
 
     if (w->o.verify)
         spoil(w->render.pixels.map, n);
-    if (!render_frame(&w->render, i, w->o.frames))
+    if (still ? !render_sky(&w->render, 0, w->o.frames) : !render_frame(&w->render, i, w->o.frames))
         return false;
-    if (first)
-        printf("first frame after %.3f s, uptime %.2f s\n", now() - w->start, uptime());
+    if (still || (!loop && !i))
+        printf("%s after %.3f s, uptime %.2f s\n", still ? "still" : "first frame", now() - w->start, uptime());
     ok = right(w, loop, i);
     w->wrong += !ok;
     if (w->o.verbose)
@@ -127,6 +132,45 @@ static bool frame(struct waves *w, unsigned loop, unsigned i)
         return false;
     }
     return true;
+}
+
+/* Memory that is written once and looked at in the end: in between somebody may have taken it away. */
+static uint32_t buffer_word(unsigned buffer, unsigned word)
+{
+    return (buffer * BUFFER_WORDS + word) * 2654435761u;
+}
+
+static bool make_buffers(struct waves *w)
+{
+    for (unsigned i = 0; i < w->o.buffers; i++) {
+        uint32_t *words;
+
+        if (!gpu_buffer_make(&w->gpu, &w->buffers[i], 4 * BUFFER_WORDS, VK_BUFFER_USAGE_TRANSFER_DST_BIT, true))
+            return false;
+        words = w->buffers[i].map;
+        for (unsigned j = 0; j < BUFFER_WORDS; j++)
+            words[j] = buffer_word(i, j);
+    }
+    return true;
+}
+
+static unsigned look_at_buffers(struct waves *w)
+{
+    unsigned wrong = 0;
+
+    for (unsigned i = 0; i < w->o.buffers; i++) {
+        const uint32_t *words = w->buffers[i].map;
+        unsigned bad = 0;
+
+        for (unsigned j = 0; j < BUFFER_WORDS; j++)
+            bad += words[j] != buffer_word(i, j);
+        if (bad)
+            printf("buffer %u: %u words of %u are wrong\n", i, bad, BUFFER_WORDS);
+        wrong += bad != 0;
+    }
+    if (w->o.buffers)
+        printf("%u buffers, %u wrong\n", w->o.buffers, wrong);
+    return wrong;
 }
 
 static int run(struct waves *w)
@@ -142,10 +186,11 @@ static int run(struct waves *w)
                 t = now();
         }
     t = now() - t;
-    printf("%u frames of %u x %u", done, w->o.width, w->o.height);
+    printf("%u frames of %u x %u%s", done, w->o.width, w->o.height, w->o.still ? " and the still" : "");
     if (done > 1 && t > 0)
         printf(", %.2f frames per second", (done - 1) / t);
     printf(", %u wrong\n", w->wrong);
+    w->wrong += look_at_buffers(w);
     if (w->o.sums && !sums_write(&w->sums, w->o.sums, w->o.width, w->o.height))
         return FAILED;
     return w->wrong ? WRONG : GOOD;
@@ -159,7 +204,7 @@ static int begin(struct waves *w)
     if (w->o.expect) {
         if (!sums_read(&w->expected, w->o.expect))
             return FAILED;
-        for (unsigned i = 0; i < w->o.frames; i++)
+        for (unsigned i = 0; i < w->o.frames + w->o.still; i++)
             if (!w->expected.known[i]) {
                 fprintf(stderr, "waves: %s has no sum of frame %u\n", w->o.expect, i);
                 return FAILED;
@@ -183,7 +228,8 @@ static int begin(struct waves *w)
             return FAILED;
         printf("display: %s, %u x %u\n", w->o.kms, w->display.width, w->display.height);
     }
-    if (!render_make(&w->render, &w->gpu, w->o.width, w->o.height, w->o.samples))
+    if (!make_buffers(w) || !render_begin(&w->render, &w->gpu, w->o.width, w->o.height, w->o.samples) ||
+        (w->o.still && !frame(w, 0, w->o.frames)) || !render_make(&w->render))
         return FAILED;
     return GOOD;
 }
@@ -194,6 +240,8 @@ static int end(struct waves *w, int status)
     /* A device that is lost may keep those who wait for it, for minutes. */
     if (status != FAILED) {
         render_free(&w->render);
+        for (unsigned i = 0; i < w->o.buffers; i++)
+            gpu_buffer_free(&w->gpu, &w->buffers[i]);
         gpu_close(&w->gpu);
     }
     if (w->raw && fclose(w->raw) && status != FAILED) {
@@ -215,6 +263,8 @@ static void usage(FILE *to)
             "      --frames N       until the animation begins anew, up to %u (32)\n"
             "      --loops N        all of it so many times (1)\n"
             "      --samples 1|4    for each pixel (4)\n"
+            "      --still          the sky of the first frame before all else, which is there sooner: frame N\n"
+            "      --buffers N      that many more, up to %u, of %u KiB: written before all else, and looked at in the end\n"
             "      --device TEXT    the first device that has TEXT in its name, not just the first\n"
             "      --kms DEVICE     shows each frame there, such as /dev/dri/card0\n"
             "      --verify         spoils the memory that a picture comes to before each frame\n"
@@ -224,7 +274,7 @@ static void usage(FILE *to)
             "  -v, --verbose        each frame's number, checksum and time\n"
             "      --help\n\n"
             "Exit status: 0 if all is well, 1 if a frame is wrong, 2 if something failed, 3 if there is no device.\n",
-            RENDER_MAX, RENDER_MAX, SUMS_MAX);
+            RENDER_MAX, RENDER_MAX, SUMS_MAX - 1, BUFFERS_MAX, BUFFER_WORDS * 4 / 1024);
 }
 
 static unsigned number(const char *text, unsigned max)
@@ -259,6 +309,7 @@ static void options(int argc, char **argv, struct options *o)
     static const struct option longs[] = {
         { "size", required_argument, NULL, 's' }, { "frames", required_argument, NULL, 'f' },
         { "loops", required_argument, NULL, 'l' }, { "samples", required_argument, NULL, 'm' },
+        { "still", no_argument, NULL, 't' }, { "buffers", required_argument, NULL, 'b' },
         { "device", required_argument, NULL, 'd' }, { "kms", required_argument, NULL, 'k' },
         { "verify", no_argument, NULL, 'y' }, { "expect", required_argument, NULL, 'e' },
         { "sums", required_argument, NULL, 'u' }, { "raw", required_argument, NULL, 'r' },
@@ -272,7 +323,7 @@ static void options(int argc, char **argv, struct options *o)
             size(optarg, o);
             break;
         case 'f':
-            o->frames = number(optarg, SUMS_MAX);
+            o->frames = number(optarg, SUMS_MAX - 1);
             break;
         case 'l':
             o->loops = number(optarg, 1000000);
@@ -283,6 +334,12 @@ static void options(int argc, char **argv, struct options *o)
                 fprintf(stderr, "waves: samples are 1 or 4 for each pixel\n");
                 exit(FAILED);
             }
+            break;
+        case 'b':
+            o->buffers = number(optarg, BUFFERS_MAX);
+            break;
+        case 't':
+            o->still = true;
             break;
         case 'd':
             o->device = optarg;

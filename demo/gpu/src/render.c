@@ -179,15 +179,9 @@ static bool make_set(struct render *r)
         .sType = VK_STRUCTURE_TYPE_DESCRIPTOR_SET_ALLOCATE_INFO, .descriptorSetCount = 1, .pSetLayouts = &r->set_layout,
     };
     const VkDescriptorBufferInfo view = { r->view.buffer, 0, VK_WHOLE_SIZE };
-    const VkDescriptorImageInfo texture = { r->sampler, r->texture.view, VK_IMAGE_LAYOUT_SHADER_READ_ONLY_OPTIMAL };
-    VkWriteDescriptorSet writes[] = {
-        {
-            .sType = VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET, .dstBinding = 0, .descriptorCount = 1,
-            .descriptorType = VK_DESCRIPTOR_TYPE_UNIFORM_BUFFER, .pBufferInfo = &view,
-        }, {
-            .sType = VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET, .dstBinding = 1, .descriptorCount = 1,
-            .descriptorType = VK_DESCRIPTOR_TYPE_COMBINED_IMAGE_SAMPLER, .pImageInfo = &texture,
-        },
+    VkWriteDescriptorSet write = {
+        .sType = VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET, .dstBinding = 0, .descriptorCount = 1,
+        .descriptorType = VK_DESCRIPTOR_TYPE_UNIFORM_BUFFER, .pBufferInfo = &view,
     };
 
     if (!VK(vkCreateDescriptorSetLayout, r->gpu->device, &layout, NULL, &r->set_layout) ||
@@ -196,9 +190,21 @@ static bool make_set(struct render *r)
     allocate.descriptorPool = r->set_pool;
     if (!VK(vkAllocateDescriptorSets, r->gpu->device, &allocate, &r->set))
         return false;
-    writes[0].dstSet = writes[1].dstSet = r->set;
-    vkUpdateDescriptorSets(r->gpu->device, 2, writes, 0, NULL);
+    write.dstSet = r->set;
+    vkUpdateDescriptorSets(r->gpu->device, 1, &write, 0, NULL);
     return true;
+}
+
+/* What the sky does not look at: so it may come when that has been drawn. */
+static void add_texture(struct render *r)
+{
+    const VkDescriptorImageInfo texture = { r->sampler, r->texture.view, VK_IMAGE_LAYOUT_SHADER_READ_ONLY_OPTIMAL };
+    const VkWriteDescriptorSet write = {
+        .sType = VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET, .dstSet = r->set, .dstBinding = 1, .descriptorCount = 1,
+        .descriptorType = VK_DESCRIPTOR_TYPE_COMBINED_IMAGE_SAMPLER, .pImageInfo = &texture,
+    };
+
+    vkUpdateDescriptorSets(r->gpu->device, 1, &write, 0, NULL);
 }
 
 /* Pipelines -------------------------------------------------------------- */
@@ -276,13 +282,19 @@ static bool make_pipeline(struct render *r, VkPipeline *pipeline, enum kind kind
     return VK(vkCreateGraphicsPipelines, r->gpu->device, VK_NULL_HANDLE, 1, &info, NULL, pipeline);
 }
 
-static bool make_pipelines(struct render *r)
+static bool make_layout(struct render *r)
 {
     const VkPushConstantRange push = { VK_SHADER_STAGE_VERTEX_BIT, 0, sizeof(float) };
     const VkPipelineLayoutCreateInfo layout = {
         .sType = VK_STRUCTURE_TYPE_PIPELINE_LAYOUT_CREATE_INFO, .setLayoutCount = 1, .pSetLayouts = &r->set_layout,
         .pushConstantRangeCount = 1, .pPushConstantRanges = &push,
     };
+
+    return VK(vkCreatePipelineLayout, r->gpu->device, &layout, NULL, &r->layout);
+}
+
+static bool make_pipelines(struct render *r, enum kind from, enum kind to)
+{
     const struct {
         VkPipeline *pipeline;
         const uint32_t *code[2];
@@ -292,9 +304,9 @@ static bool make_pipelines(struct render *r)
         [CLOTH] = { &r->cloth, { cloth_vert, cloth_frag }, { sizeof(cloth_vert), sizeof(cloth_frag) } },
         [WATER] = { &r->water, { water_vert, water_frag }, { sizeof(water_vert), sizeof(water_frag) } },
     };
-    bool ok = VK(vkCreatePipelineLayout, r->gpu->device, &layout, NULL, &r->layout);
+    bool ok = true;
 
-    for (unsigned k = SKY; ok && k <= WATER; k++) {
+    for (unsigned k = from; ok && k <= to; k++) {
         VkShaderModule modules[2] = { VK_NULL_HANDLE, VK_NULL_HANDLE };
 
         ok = make_shader(r, &modules[0], all[k].code[0], all[k].size[0]) &&
@@ -306,15 +318,29 @@ static bool make_pipelines(struct render *r)
     return ok;
 }
 
-/* Commands: the same for each frame -------------------------------------- */
+/* Commands --------------------------------------------------------------- */
 
-static void draw_cloth(struct render *r, float side)
+static void draw_cloth(struct render *r, VkCommandBuffer commands, float side)
 {
-    vkCmdPushConstants(r->commands, r->layout, VK_SHADER_STAGE_VERTEX_BIT, 0, sizeof(side), &side);
-    vkCmdDrawIndexed(r->commands, FLAG_INDICES + POLE_INDICES, 1, 0, 0, 0);
+    vkCmdBindPipeline(commands, VK_PIPELINE_BIND_POINT_GRAPHICS, r->cloth);
+    vkCmdPushConstants(commands, r->layout, VK_SHADER_STAGE_VERTEX_BIT, 0, sizeof(side), &side);
+    vkCmdDrawIndexed(commands, FLAG_INDICES + POLE_INDICES, 1, 0, 0, 0);
 }
 
-static bool record(struct render *r)
+static void draw_things(struct render *r, VkCommandBuffer commands)
+{
+    const VkDeviceSize zero = 0;
+
+    vkCmdBindVertexBuffers(commands, 0, 1, &r->vertices.buffer, &zero);
+    vkCmdBindIndexBuffer(commands, r->indices.buffer, 0, VK_INDEX_TYPE_UINT16);
+    draw_cloth(r, commands, -1);
+    vkCmdBindPipeline(commands, VK_PIPELINE_BIND_POINT_GRAPHICS, r->water);
+    vkCmdDrawIndexed(commands, WATER_INDICES, 1, FLAG_INDICES + POLE_INDICES, 0, 0);
+    draw_cloth(r, commands, 1);
+}
+
+/* The same for each frame.  whole: not the sky alone */
+static bool record(struct render *r, VkCommandBuffer *commands, bool whole)
 {
     const VkClearValue clear[] = { { .color = { .float32 = { 0 } } }, { .depthStencil = { 1, 0 } }, { .color = { .float32 = { 0 } } } };
     const VkRenderPassBeginInfo begin = {
@@ -329,30 +355,23 @@ static bool record(struct render *r)
         .dstAccessMask = VK_ACCESS_HOST_READ_BIT, .srcQueueFamilyIndex = VK_QUEUE_FAMILY_IGNORED,
         .dstQueueFamilyIndex = VK_QUEUE_FAMILY_IGNORED, .buffer = r->pixels.buffer, .size = VK_WHOLE_SIZE,
     };
-    const VkDeviceSize zero = 0;
 
-    if (!gpu_begin(r->gpu, &r->commands, 0))
+    if (!gpu_begin(r->gpu, commands, 0))
         return false;
-    vkCmdBeginRenderPass(r->commands, &begin, VK_SUBPASS_CONTENTS_INLINE);
-    vkCmdBindDescriptorSets(r->commands, VK_PIPELINE_BIND_POINT_GRAPHICS, r->layout, 0, 1, &r->set, 0, NULL);
-    vkCmdBindVertexBuffers(r->commands, 0, 1, &r->vertices.buffer, &zero);
-    vkCmdBindIndexBuffer(r->commands, r->indices.buffer, 0, VK_INDEX_TYPE_UINT16);
-    vkCmdBindPipeline(r->commands, VK_PIPELINE_BIND_POINT_GRAPHICS, r->sky);
-    vkCmdDraw(r->commands, 3, 1, 0, 0);
-    vkCmdBindPipeline(r->commands, VK_PIPELINE_BIND_POINT_GRAPHICS, r->cloth);
-    draw_cloth(r, -1);
-    vkCmdBindPipeline(r->commands, VK_PIPELINE_BIND_POINT_GRAPHICS, r->water);
-    vkCmdDrawIndexed(r->commands, WATER_INDICES, 1, FLAG_INDICES + POLE_INDICES, 0, 0);
-    vkCmdBindPipeline(r->commands, VK_PIPELINE_BIND_POINT_GRAPHICS, r->cloth);
-    draw_cloth(r, 1);
-    vkCmdEndRenderPass(r->commands);
-    vkCmdCopyImageToBuffer(r->commands, r->picture.image, VK_IMAGE_LAYOUT_TRANSFER_SRC_OPTIMAL, r->pixels.buffer, 1, &copy);
-    vkCmdPipelineBarrier(r->commands, VK_PIPELINE_STAGE_TRANSFER_BIT, VK_PIPELINE_STAGE_HOST_BIT, 0, 0, NULL, 1, &arrived, 0,
+    vkCmdBeginRenderPass(*commands, &begin, VK_SUBPASS_CONTENTS_INLINE);
+    vkCmdBindDescriptorSets(*commands, VK_PIPELINE_BIND_POINT_GRAPHICS, r->layout, 0, 1, &r->set, 0, NULL);
+    vkCmdBindPipeline(*commands, VK_PIPELINE_BIND_POINT_GRAPHICS, r->sky);
+    vkCmdDraw(*commands, 3, 1, 0, 0);
+    if (whole)
+        draw_things(r, *commands);
+    vkCmdEndRenderPass(*commands);
+    vkCmdCopyImageToBuffer(*commands, r->picture.image, VK_IMAGE_LAYOUT_TRANSFER_SRC_OPTIMAL, r->pixels.buffer, 1, &copy);
+    vkCmdPipelineBarrier(*commands, VK_PIPELINE_STAGE_TRANSFER_BIT, VK_PIPELINE_STAGE_HOST_BIT, 0, 0, NULL, 1, &arrived, 0,
                          NULL);
-    return VK(vkEndCommandBuffer, r->commands);
+    return VK(vkEndCommandBuffer, *commands);
 }
 
-bool render_make(struct render *r, struct gpu *gpu, unsigned width, unsigned height, unsigned samples)
+bool render_begin(struct render *r, struct gpu *gpu, unsigned width, unsigned height, unsigned samples)
 {
     memset(r, 0, sizeof(*r));
     r->gpu = gpu;
@@ -361,12 +380,21 @@ bool render_make(struct render *r, struct gpu *gpu, unsigned width, unsigned hei
     r->samples = samples == 4 ? VK_SAMPLE_COUNT_4_BIT : VK_SAMPLE_COUNT_1_BIT;
     if (!gpu_buffer_make(gpu, &r->vertices, SCENE_VERTICES * sizeof(struct scene_vertex), VK_BUFFER_USAGE_VERTEX_BUFFER_BIT,
                          false) ||
-        !gpu_buffer_make(gpu, &r->indices, SCENE_INDICES * sizeof(uint16_t), VK_BUFFER_USAGE_INDEX_BUFFER_BIT, false) ||
         !gpu_buffer_make(gpu, &r->view, sizeof(struct scene_view), VK_BUFFER_USAGE_UNIFORM_BUFFER_BIT, false) ||
         !gpu_buffer_make(gpu, &r->pixels, (size_t)4 * width * height, VK_BUFFER_USAGE_TRANSFER_DST_BIT, true))
         return false;
+    return make_targets(r) && make_set(r) && make_layout(r) && make_pipelines(r, SKY, SKY);
+}
+
+bool render_make(struct render *r)
+{
+    if (!gpu_buffer_make(r->gpu, &r->indices, SCENE_INDICES * sizeof(uint16_t), VK_BUFFER_USAGE_INDEX_BUFFER_BIT, false))
+        return false;
     scene_indices(r->indices.map);
-    return make_targets(r) && make_texture(r) && make_set(r) && make_pipelines(r) && record(r);
+    if (!make_texture(r))
+        return false;
+    add_texture(r);
+    return make_pipelines(r, CLOTH, WATER) && record(r, &r->commands, true);
 }
 
 void render_free(struct render *r)
@@ -402,4 +430,12 @@ bool render_frame(struct render *r, unsigned i, unsigned n)
 {
     scene_frame(i, n, (float)r->width / r->height, r->view.map, r->vertices.map);
     return gpu_run(r->gpu, r->commands);
+}
+
+bool render_sky(struct render *r, unsigned i, unsigned n)
+{
+    VkCommandBuffer commands;
+
+    scene_frame(i, n, (float)r->width / r->height, r->view.map, r->vertices.map);
+    return record(r, &commands, false) && gpu_run(r->gpu, commands);
 }

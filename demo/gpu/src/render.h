@@ -25,16 +25,18 @@ struct render {
 };
 
 /*
- * samples: 1 or 4, which every device can do.  False with a message; render_free() is called in any case, and before
- * gpu_close().
+ * What there is to be for the sky, then all else: most of what takes long.  samples: 1 or 4, which every device can do.
+ * False with a message; render_free() is called in any case, and before gpu_close().
  */
-bool render_make(struct render *r, struct gpu *gpu, unsigned width, unsigned height, unsigned samples);
+bool render_begin(struct render *r, struct gpu *gpu, unsigned width, unsigned height, unsigned samples);
+bool render_make(struct render *r);
 void render_free(struct render *r);
 
 /*
- * Draws frame i of n, and waits for it.  The picture is in r->pixels.map then: red, green, blue, 255, line by line, and
- * nothing between lines.
+ * Draws frame i of n, or its sky alone, and waits for it.  The picture is in r->pixels.map then: red, green, blue, 255, line
+ * by line, and nothing between lines.
  */
 bool render_frame(struct render *r, unsigned i, unsigned n);
+bool render_sky(struct render *r, unsigned i, unsigned n);      /* once: each has commands of its own */
 
 #endif
