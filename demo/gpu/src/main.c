@@ -14,6 +14,7 @@
 #include <time.h>
 
 #include "display.h"
+#include "holes.h"
 #include "render.h"
 #include "sums.h"
 
@@ -26,7 +27,7 @@ enum { GOOD, WRONG, FAILED, NO_DEVICE };
 #define BUFFER_WORDS 4096u  /* of 32 bits */
 
 struct options {
-    unsigned width, height, frames, loops, samples, buffers;
+    unsigned width, height, frames, loops, samples, buffers, holes;
     const char *kms, *expect, *sums, *raw, *device;
     bool still, verify, verbose;
 };
@@ -36,7 +37,8 @@ struct waves {
     struct gpu gpu;
     struct render render;
     struct display display;
-    struct gpu_buffer buffers[BUFFERS_MAX];
+    struct gpu_buffer buffers[BUFFERS_MAX], punched;
+    struct holes holes;
     struct sums expected, sums;
     FILE *raw;
     double start;
@@ -173,6 +175,23 @@ static unsigned look_at_buffers(struct waves *w)
     return wrong;
 }
 
+static bool make_holes(struct waves *w)
+{
+    if (!w->o.holes)
+        return true;
+    if (!gpu_buffer_make(&w->gpu, &w->punched, HOLES_PAGE * (w->o.holes + 1), VK_BUFFER_USAGE_TRANSFER_DST_BIT, true))
+        return false;
+    holes_begin(&w->holes, w->punched.map, w->o.holes);
+    return true;
+}
+
+static unsigned say_holes(const struct waves *w)
+{
+    if (w->o.holes)
+        printf("%lu pages looked at for holes, %lu had some, %lu wrong\n", w->holes.looked, w->holes.punched, w->holes.wrong);
+    return w->holes.wrong;
+}
+
 static int run(struct waves *w)
 {
     double t = 0;
@@ -184,13 +203,15 @@ static int run(struct waves *w)
                 return FAILED;
             if (!done++)
                 t = now();
+            if (w->o.holes)
+                holes_look(&w->holes);
         }
     t = now() - t;
     printf("%u frames of %u x %u%s", done, w->o.width, w->o.height, w->o.still ? " and the still" : "");
     if (done > 1 && t > 0)
         printf(", %.2f frames per second", (done - 1) / t);
     printf(", %u wrong\n", w->wrong);
-    w->wrong += look_at_buffers(w);
+    w->wrong += look_at_buffers(w) + say_holes(w);
     if (w->o.sums && !sums_write(&w->sums, w->o.sums, w->o.width, w->o.height))
         return FAILED;
     return w->wrong ? WRONG : GOOD;
@@ -229,7 +250,7 @@ static int begin(struct waves *w)
         printf("display: %s, %u x %u\n", w->o.kms, w->display.width, w->display.height);
     }
     if (!make_buffers(w) || !render_begin(&w->render, &w->gpu, w->o.width, w->o.height, w->o.samples) ||
-        (w->o.still && !frame(w, 0, w->o.frames)) || !render_make(&w->render))
+        (w->o.still && !frame(w, 0, w->o.frames)) || !make_holes(w) || !render_make(&w->render))
         return FAILED;
     return GOOD;
 }
@@ -242,6 +263,7 @@ static int end(struct waves *w, int status)
         render_free(&w->render);
         for (unsigned i = 0; i < w->o.buffers; i++)
             gpu_buffer_free(&w->gpu, &w->buffers[i]);
+        gpu_buffer_free(&w->gpu, &w->punched);
         gpu_close(&w->gpu);
     }
     if (w->raw && fclose(w->raw) && status != FAILED) {
@@ -265,6 +287,8 @@ static void usage(FILE *to)
             "      --samples 1|4    for each pixel (4)\n"
             "      --still          the sky of the first frame before all else, which is there sooner: frame N\n"
             "      --buffers N      that many more, up to %u, of %u KiB: written before all else, and looked at in the end\n"
+            "      --holes N        N pages, up to %u, that are written for each frame and looked at after it: each is as it was\n"
+            "                       written, or has a hole that somebody has punched (holes.py)\n"
             "      --device TEXT    the first device that has TEXT in its name, not just the first\n"
             "      --kms DEVICE     shows each frame there, such as /dev/dri/card0\n"
             "      --verify         spoils the memory that a picture comes to before each frame\n"
@@ -274,7 +298,7 @@ static void usage(FILE *to)
             "  -v, --verbose        each frame's number, checksum and time\n"
             "      --help\n\n"
             "Exit status: 0 if all is well, 1 if a frame is wrong, 2 if something failed, 3 if there is no device.\n",
-            RENDER_MAX, RENDER_MAX, SUMS_MAX - 1, BUFFERS_MAX, BUFFER_WORDS * 4 / 1024);
+            RENDER_MAX, RENDER_MAX, SUMS_MAX - 1, BUFFERS_MAX, BUFFER_WORDS * 4 / 1024, HOLES_MAX);
 }
 
 static unsigned number(const char *text, unsigned max)
@@ -310,6 +334,7 @@ static void options(int argc, char **argv, struct options *o)
         { "size", required_argument, NULL, 's' }, { "frames", required_argument, NULL, 'f' },
         { "loops", required_argument, NULL, 'l' }, { "samples", required_argument, NULL, 'm' },
         { "still", no_argument, NULL, 't' }, { "buffers", required_argument, NULL, 'b' },
+        { "holes", required_argument, NULL, 'o' },
         { "device", required_argument, NULL, 'd' }, { "kms", required_argument, NULL, 'k' },
         { "verify", no_argument, NULL, 'y' }, { "expect", required_argument, NULL, 'e' },
         { "sums", required_argument, NULL, 'u' }, { "raw", required_argument, NULL, 'r' },
@@ -337,6 +362,9 @@ static void options(int argc, char **argv, struct options *o)
             break;
         case 'b':
             o->buffers = number(optarg, BUFFERS_MAX);
+            break;
+        case 'o':
+            o->holes = number(optarg, HOLES_MAX);
             break;
         case 't':
             o->still = true;
