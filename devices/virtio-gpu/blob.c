@@ -2,12 +2,14 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include <linux/dma-buf.h>
 #include <linux/memfd.h>
 #include <linux/udmabuf.h>
 #include <linux/virtio_gpu.h>
@@ -16,6 +18,7 @@
 #include "test.h"
 
 #define HUGE ((uint64_t)2 << 20)
+#define DRAWN_MS 1000
 
 /* Gives a new file its size; takes what open() has returned. */
 static int sized(int fd, uint64_t len)
@@ -200,6 +203,8 @@ void blob_free(struct blob *b)
 {
     if (!b->len)
         return;
+    if (b->view)
+        munmap(b->view, b->len);
     if (b->placed)
         xenlend_span_remove(b->span, b->offset, b->len);
     else if (b->fd < 0 && !b->other)
@@ -220,7 +225,65 @@ static int copy_mapped(char *from, void *to, uint64_t len)
     return n >= 0 && (uint64_t)n == len ? 0 : -1;
 }
 
-int blob_copy(const struct blob *b, uint64_t offset, void *to, uint64_t len)
+static int sync_dma_buf(int fd, uint64_t flags)
+{
+    struct dma_buf_sync sync = { flags | DMA_BUF_SYNC_READ };
+    int ret;
+
+    do {
+        ret = ioctl(fd, DMA_BUF_IOCTL_SYNC, &sync);
+    } while (ret && (errno == EINTR || errno == EAGAIN));
+    return ret;
+}
+
+/* Until nobody draws to it: who never ends shall not hold up the device. */
+static int await_dma_buf(int fd)
+{
+    struct pollfd p = { .fd = fd, .events = POLLIN };
+    int ret;
+
+    do {
+        ret = poll(&p, 1, DRAWN_MS);
+    } while (ret < 0 && errno == EINTR);
+    if (!ret)
+        errno = ETIMEDOUT;
+    return ret == 1 ? 0 : -1;
+}
+
+/*
+ * A dma-buf has no read(), and what a driver maps no process_vm_readv()
+ * reaches.  As memory that is written from, it is an error, too, if it is not
+ * there.
+ */
+static int copy_dma_buf(struct blob *b, uint64_t offset, void *to,
+                        uint64_t len)
+{
+    static int scratch = -1;
+    ssize_t n;
+    int err;
+
+    if (!b->view) {
+        void *p = mmap(NULL, b->len, PROT_READ, MAP_SHARED, b->fd, 0);
+
+        if (p == MAP_FAILED)
+            return -1;
+        b->view = p;
+    }
+    if (scratch < 0)
+        scratch = memfd_create("gpu-copy", MFD_CLOEXEC);
+    if (scratch < 0 || await_dma_buf(b->fd) ||
+        sync_dma_buf(b->fd, DMA_BUF_SYNC_START))
+        return -1;
+    n = pwrite(scratch, b->view + offset, len, 0);
+    if (n >= 0 && (uint64_t)n == len)
+        n = pread(scratch, to, len, 0);
+    err = n < 0 ? errno : EFAULT;
+    sync_dma_buf(b->fd, DMA_BUF_SYNC_END);
+    errno = err;
+    return n >= 0 && (uint64_t)n == len ? 0 : -1;
+}
+
+int blob_copy(struct blob *b, uint64_t offset, void *to, uint64_t len)
 {
     char *p = to;
 
@@ -228,6 +291,8 @@ int blob_copy(const struct blob *b, uint64_t offset, void *to, uint64_t len)
         errno = EINVAL;
         return -1;
     }
+    if (b->view)
+        return copy_dma_buf(b, offset, to, len);
     if (b->fd < 0 && b->other)
         return copy_mapped(b->addr + offset, to, len);
     if (b->fd < 0) {
@@ -239,6 +304,8 @@ int blob_copy(const struct blob *b, uint64_t offset, void *to, uint64_t len)
     while (len) {
         ssize_t n = pread(b->fd, p, len, offset);
 
+        if (n < 0 && (errno == ESPIPE || errno == EINVAL))
+            return copy_dma_buf(b, offset, p, len);
         if (n <= 0) {
             if (!n)
                 errno = ENODATA;

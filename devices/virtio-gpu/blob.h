@@ -20,6 +20,7 @@ struct blob {
     char *addr;                 /* anonymous memory, which moves, ... */
     bool other;                 /* ... or somebody else's mapping of something
                                  * shared, of which there will be another */
+    char *view;                 /* a mapping to read it by, if it has one */
     uint32_t map_info;          /* VIRTIO_GPU_MAP_CACHE_* */
     bool placed;                /* in the span, at offset */
     xenlend_span *span;
@@ -42,8 +43,9 @@ void blob_free(struct blob *b);
 /* Return 0, or -1 with errno set. */
 int blob_place(struct blob *b, xenlend_span *span, uint64_t offset);
 int blob_remove(struct blob *b);
-/* Copies what is in it. */
-int blob_copy(const struct blob *b, uint64_t offset, void *to, uint64_t len);
+/* Copies what is in it; of a dma-buf when those who draw to it have done so,
+ * or ETIMEDOUT after a second. */
+int blob_copy(struct blob *b, uint64_t offset, void *to, uint64_t len);
 int blob_page_out(struct blob *b, uint64_t offset, uint64_t len);
 int blob_punch(struct blob *b, uint64_t offset, uint64_t len);
 

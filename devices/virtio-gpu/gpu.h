@@ -163,7 +163,7 @@ void gpu_resource_free(struct gpu *gpu, struct gpu_resource *r);
 void gpu_backing_free(struct gpu *gpu, struct gpu_resource *r);
 /* Copies bytes of what it has: pixels, blob or the guest's memory.  0, or -1
  * with errno set. */
-int gpu_resource_copy(struct gpu *gpu, const struct gpu_resource *r,
+int gpu_resource_copy(struct gpu *gpu, struct gpu_resource *r,
                       uint64_t offset, void *to, uint64_t len);
 uint64_t gpu_resource_size(const struct gpu_resource *r);
 /* Whether it is a picture of OpenGL's */

@@ -94,7 +94,7 @@ uint64_t gpu_resource_size(const struct gpu_resource *r)
     return r->blob_mem ? r->size : (uint64_t)r->width * r->height * 4;
 }
 
-int gpu_resource_copy(struct gpu *gpu, const struct gpu_resource *r,
+int gpu_resource_copy(struct gpu *gpu, struct gpu_resource *r,
                       uint64_t offset, void *to, uint64_t len)
 {
     uint64_t size = gpu_resource_size(r);

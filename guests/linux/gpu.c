@@ -65,13 +65,19 @@ static int device_open(const char *name)
 
 /* ---- blobs ---- */
 
-static int context_of(unsigned capset)
+static int context_init(int fd, unsigned capset)
 {
 	struct drm_virtgpu_context_set_param p = { VIRTGPU_CONTEXT_PARAM_CAPSET_ID, capset };
 	struct drm_virtgpu_context_init c = { .num_params = 1, .ctx_set_params = (uintptr_t)&p };
+
+	return ioctl(fd, DRM_IOCTL_VIRTGPU_CONTEXT_INIT, &c) ? -errno : 0;
+}
+
+static int context_of(unsigned capset)
+{
 	int fd = device_open("renderD128");
 
-	if (fd >= 0 && ioctl(fd, DRM_IOCTL_VIRTGPU_CONTEXT_INIT, &c)) {
+	if (fd >= 0 && context_init(fd, capset)) {
 		close(fd);
 		return -1;
 	}
@@ -587,6 +593,8 @@ static uint64_t checksum(const uint32_t *p, unsigned w, unsigned h, unsigned str
 	return sum;
 }
 
+static unsigned draw_seed;	/* another one is another picture */
+
 static void draw(uint32_t *p, unsigned w, unsigned h, unsigned stride)
 {
 	for (unsigned y = 0; y < h; y++)
@@ -594,57 +602,100 @@ static void draw(uint32_t *p, unsigned w, unsigned h, unsigned stride)
 			int dx = x - w / 2, dy = y - h / 2;
 			bool in = (unsigned)(dx * dx + dy * dy) < h * h / 9;
 
-			p[y * (stride / 4) + x] = in ? 0xe0b020 ^ (x * y & 0x3f) : (x * 255 / w) << 16 | (y * 255 / h) << 8 | ((x ^ y) & 0x7f);
+			p[y * (stride / 4) + x] = in ? (0xe0b020 + draw_seed * 0x1234) ^ (x * y & 0x3f) : (x * 255 / w) << 16 | (y * 255 / h) << 8 | ((x ^ y) & 0x7f);
 		}
+}
+
+struct screen {
+	int fd;
+	uint32_t connector, crtc;
+	struct drm_mode_modeinfo mode;
+};
+
+static bool screen_open(struct screen *s)
+{
+	struct drm_mode_modeinfo modes[32];
+	struct drm_mode_card_res res = { .connector_id_ptr = (uintptr_t)&s->connector, .crtc_id_ptr = (uintptr_t)&s->crtc,
+					 .count_connectors = 1, .count_crtcs = 1 };
+	struct drm_mode_get_connector con = { .modes_ptr = (uintptr_t)modes, .count_modes = 32 };
+
+	*s = (struct screen){ .fd = device_open("card0") };
+	if (!check(s->fd >= 0 && !ioctl(s->fd, DRM_IOCTL_MODE_GETRESOURCES, &res) && s->connector && s->crtc, "a display"))
+		return false;
+	con.connector_id = s->connector;
+	if (!check(!ioctl(s->fd, DRM_IOCTL_MODE_GETCONNECTOR, &con) && con.connection == 1 && con.count_modes, "... connected"))
+		return false;
+	s->mode = modes[0];
+	return check(modes[0].hdisplay == 640 && modes[0].vdisplay == 480, "... its first mode is of 640 x 480 (%u x %u, %u modes)",
+		     modes[0].hdisplay, modes[0].vdisplay, con.count_modes);
+}
+
+/* Draws a picture into that memory, shows it, and waits until the other side has seen it. */
+static void screen_show(struct screen *s, uint32_t fb, uint32_t *p, unsigned pitch)
+{
+	const unsigned w = s->mode.hdisplay, h = s->mode.vdisplay;
+	struct drm_mode_crtc set = { .set_connectors_ptr = (uintptr_t)&s->connector, .count_connectors = 1, .mode_valid = 1,
+				     .crtc_id = s->crtc, .fb_id = fb, .mode = s->mode };
+	struct drm_mode_fb_dirty_cmd dirty = { .fb_id = fb };
+
+	draw(p, w, h, pitch);
+	check(!ioctl(s->fd, DRM_IOCTL_MODE_SETCRTC, &set), "... is shown");
+	check(!ioctl(s->fd, DRM_IOCTL_MODE_DIRTYFB, &dirty), "... and flushed");
+	printf("gpu: picture %u %u %llx\n", w, h, (unsigned long long)checksum(p, w, h, pitch));
+	await("picture");
 }
 
 static void show(void)
 {
-	uint32_t connector = 0, crtc = 0, fb;
-	struct drm_mode_card_res res = { .connector_id_ptr = (uintptr_t)&connector, .crtc_id_ptr = (uintptr_t)&crtc,
-					 .count_connectors = 1, .count_crtcs = 1 };
-	struct drm_mode_modeinfo modes[32];
-	struct drm_mode_get_connector con = { .modes_ptr = (uintptr_t)modes, .count_modes = 32 };
 	struct drm_mode_create_dumb dumb = { .bpp = 32 };
 	struct drm_mode_fb_cmd add = { .bpp = 32, .depth = 24 };
 	struct drm_mode_map_dumb map = { 0 };
-	struct drm_mode_crtc set = { .set_connectors_ptr = (uintptr_t)&connector, .count_connectors = 1, .mode_valid = 1 };
-	struct drm_mode_fb_dirty_cmd dirty = { 0 };
-	int fd = device_open("card0");
 	uint32_t *p = MAP_FAILED;
+	struct screen s;
 
-	if (!check(fd >= 0 && !ioctl(fd, DRM_IOCTL_MODE_GETRESOURCES, &res) && connector && crtc, "a display"))
+	if (!screen_open(&s))
 		return;
-	con.connector_id = connector;
-	if (!check(!ioctl(fd, DRM_IOCTL_MODE_GETCONNECTOR, &con) && con.connection == 1 && con.count_modes, "... connected"))
-		return;
-	check(modes[0].hdisplay == 640 && modes[0].vdisplay == 480, "... its first mode is of 640 x 480 (%u x %u, %u modes)",
-	      modes[0].hdisplay, modes[0].vdisplay, con.count_modes);
-	dumb.width = modes[0].hdisplay;
-	dumb.height = modes[0].vdisplay;
-	if (!ioctl(fd, DRM_IOCTL_MODE_CREATE_DUMB, &dumb)) {
+	dumb.width = s.mode.hdisplay;
+	dumb.height = s.mode.vdisplay;
+	if (!ioctl(s.fd, DRM_IOCTL_MODE_CREATE_DUMB, &dumb)) {
 		map.handle = add.handle = dumb.handle;
 		add.width = dumb.width;
 		add.height = dumb.height;
 		add.pitch = dumb.pitch;
-		if (!ioctl(fd, DRM_IOCTL_MODE_ADDFB, &add) && !ioctl(fd, DRM_IOCTL_MODE_MAP_DUMB, &map))
-			p = mmap(NULL, dumb.size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, map.offset);
+		if (!ioctl(s.fd, DRM_IOCTL_MODE_ADDFB, &add) && !ioctl(s.fd, DRM_IOCTL_MODE_MAP_DUMB, &map))
+			p = mmap(NULL, dumb.size, PROT_READ | PROT_WRITE, MAP_SHARED, s.fd, map.offset);
 	}
-	if (!check(p != MAP_FAILED, "... a buffer for it"))
+	if (check(p != MAP_FAILED, "... a buffer for it")) {
+		screen_show(&s, add.fb_id, p, dumb.pitch);
+		munmap(p, dumb.size);
+	}
+	close(s.fd);
+}
+
+/* Of memory that is the device's: what it shows it reads there itself. */
+static void show_blob(unsigned kind, const char *name)
+{
+	struct drm_mode_fb_cmd2 add = { .pixel_format = DRM_FORMAT_XRGB8888 };
+	struct screen s;
+	struct blob b;
+	int err;
+
+	if (!screen_open(&s))
 		return;
-	fb = add.fb_id;
-	draw(p, dumb.width, dumb.height, dumb.pitch);
-	set.crtc_id = crtc;
-	set.fb_id = fb;
-	set.mode = modes[0];
-	check(!ioctl(fd, DRM_IOCTL_MODE_SETCRTC, &set), "... is shown");
-	dirty.fb_id = fb;
-	check(!ioctl(fd, DRM_IOCTL_MODE_DIRTYFB, &dirty), "... and flushed");
-	printf("gpu: picture %u %u %llx\n", dumb.width, dumb.height,
-	       (unsigned long long)checksum(p, dumb.width, dumb.height, dumb.pitch));
-	await("picture");
-	munmap(p, dumb.size);
-	close(fd);
+	add.width = s.mode.hdisplay;
+	add.height = s.mode.vdisplay;
+	add.pitches[0] = 4 * add.width;
+	draw_seed = kind;
+	err = context_init(s.fd, GPU_TEST_CAPSET);
+	if (!err)
+		err = blob_open(&b, s.fd, kind, 2 * MIB);
+	if (check(!err, "... a blob of kind %s for it (%d)", name, err)) {
+		add.handles[0] = b.handle;
+		if (check(!ioctl(s.fd, DRM_IOCTL_MODE_ADDFB2, &add), "... as a frame buffer"))
+			screen_show(&s, add.fb_id, (uint32_t *)b.m, add.pitches[0]);
+		blob_close(&b);
+	}
+	close(s.fd);
 }
 
 /* ---- the driver ---- */
@@ -756,6 +807,8 @@ int main(void)
 	warm();
 	churn(asked("xenlend.short") ? 20 : 100);
 	show();
+	show_blob(GPU_TEST_MEMFD, "memfd");
+	show_blob(GPU_TEST_UDMABUF, "udmabuf");
 	rebind("a driver of its own will");
 	if (asked("xenlend.kill"))
 		killed();
