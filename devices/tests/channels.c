@@ -389,8 +389,8 @@ static void begin(const char *what)
 {
     at("%s", what);
     ram_new();
-    before_all = descriptors();
     gpu_init(&gpu, &(struct gpu_config){ .max_memory = 16 << 20, .connector = connector }, &ram_memory, span, message, NULL);
+    before_all = descriptors();
     gpu.answer = answered;
     messages = answers = 0;
     context(CTX);

@@ -256,12 +256,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     }
     if (!ram_bytes)
         ram_new();
-    first = dup(0);
-    close(first);
     gpu_init(&gpu, &(struct gpu_config){ .width = 64, .height = 64, .scanouts = 2, .max_memory = 4 << 20, .test = true,
                                          .test_sources.udmabuf = -1, .renderer = &gl_renderer,
                                          .connector = &connector },
              &ram_memory, span, NULL, NULL);
+    first = dup(0);
+    close(first);
     gpu.answer = answer;
     later = 0;
     if (len && data[0] & 1)

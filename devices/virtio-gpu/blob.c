@@ -250,6 +250,15 @@ static int await_dma_buf(int fd)
     return ret == 1 ? 0 : -1;
 }
 
+static int scratch = -1;
+
+int blob_init(void)
+{
+    if (scratch < 0)
+        scratch = memfd_create("gpu-copy", MFD_CLOEXEC);
+    return scratch < 0 ? -1 : 0;
+}
+
 /*
  * A dma-buf has no read(), and what a driver maps no process_vm_readv()
  * reaches.  As memory that is written from, it is an error, too, if it is not
@@ -258,7 +267,6 @@ static int await_dma_buf(int fd)
 static int copy_dma_buf(struct blob *b, uint64_t offset, void *to,
                         uint64_t len)
 {
-    static int scratch = -1;
     ssize_t n;
     int err;
 
@@ -269,9 +277,7 @@ static int copy_dma_buf(struct blob *b, uint64_t offset, void *to,
             return -1;
         b->view = p;
     }
-    if (scratch < 0)
-        scratch = memfd_create("gpu-copy", MFD_CLOEXEC);
-    if (scratch < 0 || await_dma_buf(b->fd) ||
+    if (blob_init() || await_dma_buf(b->fd) ||
         sync_dma_buf(b->fd, DMA_BUF_SYNC_START))
         return -1;
     n = pwrite(scratch, b->view + offset, len, 0);

@@ -33,6 +33,11 @@ struct blob_sources {
     int udmabuf;                /* /dev/udmabuf, open, or -1 */
 };
 
+/* A descriptor for all blobs, which is there from the start: how many there
+ * are shall tell what a guest has.  0, or -1 with errno set; it may be called
+ * again. */
+int blob_init(void);
+
 /* An object of memory as GPU_TEST_* says, of len bytes, whole pages.  0 or an
  * errno value. */
 int blob_make(struct blob *b, unsigned kind, uint64_t len,

@@ -18,6 +18,7 @@ void gpu_init(struct gpu *gpu, const struct gpu_config *config,
 {
     *gpu = (struct gpu){ .config = *config, .mem = *mem, .region = region,
                          .message = message, .opaque = opaque };
+    (void)blob_init();          /* or when it is needed */
 }
 
 void gpu_reset(struct gpu *gpu)
